@@ -1,0 +1,144 @@
+"""The campaigns of the API: public reading, staff writing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from campaigns.editing import change_campaign, open_campaign
+from campaigns.models import Campaign, tallied
+from campaigns.serializers import CampaignSerializer, CampaignWriteSerializer, ProofSerializer
+from campaigns.tallying import prove
+from conventions.errors import NotFound
+from conventions.pages import NewestFirst
+from conventions.serializers import ErrorSerializer
+from payments.money import Money
+
+ORDERS = {
+    "newest": ("-created_at", "-id"),
+    "oldest": ("created_at", "id"),
+    "title": ("title", "id"),
+    "ending": ("ends_at", "id"),
+}
+
+
+class StaffWrite(AllowAny):
+    """Anybody reads; staff who may change campaigns write."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.method in SAFE_METHODS or bool(request.user.is_staff and request.user.has_perm("campaigns.change_campaign"))
+
+
+class CampaignList(APIView):
+    permission_classes: list[type[BasePermission]] = [StaffWrite]
+
+    @extend_schema(
+        operation_id="campaigns_list",
+        parameters=[
+            OpenApiParameter("search", str, description="Words in title or summary."),
+            OpenApiParameter("state", str, enum=["live", "paused", "ended"]),
+            OpenApiParameter("order", str, enum=sorted(ORDERS)),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("page_size", int),
+        ],
+        responses={200: CampaignSerializer(many=True), (400, "application/json"): ErrorSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        order = request.query_params.get("order", "newest")
+        if order not in ORDERS:
+            raise ValidationError({"order": f"Choose one of {', '.join(sorted(ORDERS))}."})
+        pages = NewestFirst()
+        pages.ordering = ORDERS[order]
+        page = pages.paginate_queryset(_filtered(request).with_totals(), request, view=self)
+        return pages.get_paginated_response(CampaignSerializer(page, many=True).data)
+
+    @extend_schema(
+        operation_id="campaigns_create",
+        request=CampaignWriteSerializer,
+        responses={201: CampaignSerializer, 400: ErrorSerializer, 401: ErrorSerializer, 403: ErrorSerializer, 409: ErrorSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        serializer = CampaignWriteSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        campaign = open_campaign(fields=serializer.validated_data, owner=request.user)
+        return Response(CampaignSerializer(find_campaign(campaign.pk, request.user)).data, status=201)
+
+
+class CampaignDetail(APIView):
+    permission_classes: list[type[BasePermission]] = [StaffWrite]
+
+    @extend_schema(operation_id="campaigns_retrieve", responses={200: CampaignSerializer, 404: ErrorSerializer})
+    def get(self, request: Request, campaign: str) -> Response:
+        return Response(CampaignSerializer(find_campaign(campaign, request.user)).data)
+
+    @extend_schema(
+        operation_id="campaigns_update",
+        request=CampaignWriteSerializer(partial=True),
+        responses={
+            200: CampaignSerializer,
+            400: ErrorSerializer,
+            401: ErrorSerializer,
+            403: ErrorSerializer,
+            404: ErrorSerializer,
+            409: ErrorSerializer,
+        },
+    )
+    def patch(self, request: Request, campaign: str) -> Response:
+        found = find_campaign(campaign, request.user)
+        serializer = CampaignWriteSerializer(found, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        change_campaign(campaign=found, fields=serializer.validated_data)
+        return Response(CampaignSerializer(find_campaign(found.pk, request.user)).data)
+
+
+class CampaignProof(APIView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="campaigns_proof", responses={200: ProofSerializer, 404: ErrorSerializer})
+    def get(self, request: Request, campaign: str) -> Response:
+        """What the campaign's transfers add up to, and whether that is the total it shows."""
+        found = find_campaign(campaign, request.user)
+        proof, totals = prove(found), tallied(found)
+        shown = totals["raised_minor"] - totals["refunded_minor"] - totals["disputed_minor"]
+        body = {
+            "campaign_id": found.pk,
+            "currency": found.currency.upper(),
+            "gross": str(Money(proof.gross_minor, found.currency)),
+            "refunds": str(Money(proof.refunds_minor, found.currency)),
+            "disputes": str(Money(proof.disputes_minor, found.currency)),
+            "net": str(Money(proof.net_minor, found.currency)),
+            "current_amount": str(Money(shown, found.currency)),
+            "transfers": proof.transfers,
+            "proved": proof.net_minor == shown,
+        }
+        return Response(body)
+
+
+def find_campaign(id_or_slug: str, user: Any) -> Campaign:
+    """A campaign with its totals; drafts only for staff. Raises NotFound."""
+    campaigns = Campaign.objects.all() if getattr(user, "is_staff", False) else Campaign.objects.public()
+    campaign = campaigns.with_totals().filter(Q(pk=id_or_slug) | Q(slug=id_or_slug)).first()
+    if campaign is None:
+        raise NotFound("There is no such campaign.")
+    return campaign
+
+
+def _filtered(request: Request) -> QuerySet[Campaign]:
+    campaigns = Campaign.objects.all() if request.user.is_staff else Campaign.objects.public()
+    state, words = request.query_params.get("state"), request.query_params.get("search", "").strip()[:100]
+    if state:
+        if state not in Campaign.State.values:
+            raise ValidationError({"state": "There is no such state."})
+        campaigns = campaigns.filter(state=state)
+    if "\x00" in words:
+        raise ValidationError({"search": "Null characters are not allowed."})
+    if words:
+        campaigns = campaigns.filter(Q(title__icontains=words) | Q(summary__icontains=words))
+    return campaigns

@@ -1,0 +1,24 @@
+"""Every address: the API (config/api.py), its documentation, the admin, health, and the pages."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config import api, health
+
+handler400 = "conventions.errors.bad_request"
+handler403 = "conventions.errors.permission_denied"
+handler404 = "conventions.errors.page_not_found"
+handler500 = "conventions.errors.server_error"
+
+urlpatterns = [
+    *api.urlpatterns,
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("", include("website.urls")),
+]

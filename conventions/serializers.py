@@ -1,0 +1,55 @@
+"""Serializers that refuse what they do not know, so that a mistyped field is an error and not a surprise."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses unknown fields by name."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(str(name) for name in set(data) - set(self.fields))
+            if unknown:
+                raise serializers.ValidationError(
+                    {name: serializers.ErrorDetail("This field is not known here.", code="unknown_field") for name in unknown}
+                )
+        return super().to_internal_value(data)
+
+
+def refuse_control_characters(value: str) -> None:
+    """Text of people: line breaks and tabs are fine, other control and formatting characters are not."""
+    for character in value:
+        if unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} and character not in "\n\r\t":
+            raise serializers.ValidationError("Control characters are not allowed.", code="control_characters")
+        if character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":  # they reorder what others read
+            raise serializers.ValidationError("Text direction overrides are not allowed.", code="control_characters")
+
+
+class PersonsTextField(serializers.CharField):
+    """A line or paragraph that a person wrote: trimmed, bounded, without control characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_blank", True)
+        super().__init__(**kwargs)
+        self.validators.append(refuse_control_characters)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """The body of every error (for the OpenAPI document)."""
+
+    success = serializers.BooleanField(default=False)
+    error = serializers.CharField(help_text="One sentence for a person.")
+    code = serializers.CharField(help_text="For programs; stable.")
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Only for validation."
+    )

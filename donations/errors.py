@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from conventions.errors import Conflict
+
+
+class CampaignNotLive(Conflict):
+    code = "campaign_not_live"

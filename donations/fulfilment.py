@@ -1,0 +1,150 @@
+"""What a paid, refunded or disputed payment means for donations: the protocol of `payments.fulfilment`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from campaigns.tallying import TallyChange, add_to_tallies
+from conventions.insert_or_add import insert_or_add
+from conventions.public_ids import new_public_id
+from donations import proving, receipts
+from donations.models import COUNTED, Donation, Donor, Supporter, state_of
+from payments import ledger
+from payments.fulfilment import PaymentChange
+from payments.models import LedgerAccount, Payment
+
+
+@dataclass(frozen=True)
+class _Before:
+    state: str
+    donor_id: str | None
+
+
+def settle(changes: Sequence[PaymentChange]) -> None:
+    """Bring donations, donors, supporters and tallies in line with their payments; enqueue receipts."""
+    by_payment = {change.payment.pk: change for change in changes}
+    donations = list(Donation.objects.select_for_update().filter(payment__in=by_payment).order_by("pk"))
+    for donation in donations:
+        donation.payment = by_payment[donation.payment_id].payment  # the locked row, not a second look
+    before = {d.pk: _Before(d.state, d.donor_id) for d in donations}
+    _name_donors(donations)
+    for donation in donations:
+        donation.state = state_of(donation.payment)
+        donation.paid_at = donation.payment.paid_at
+    _save(donations)
+    new_donors = _count_supporters(donations, before, by_payment)
+    _count_in_tallies(donations, before, by_payment, new_donors)
+    for donation in donations:
+        if donation.state == Donation.State.PAID and donation.donor_id and _receipt_is_due(before[donation.pk]):
+            receipts.send_receipt.enqueue(donation.pk)
+
+
+def _receipt_is_due(before: _Before) -> bool:
+    """When a gift becomes paid, or its donor becomes known after that."""
+    return before.state not in COUNTED or before.donor_id is None
+
+
+def _name_donors(donations: Sequence[Donation]) -> None:
+    """Give paid donations their donor, found or made by e-mail address; a name is filled in where there is none."""
+    unnamed = [d for d in donations if d.donor_id is None and d.payment.paid_at and d.payment.customer_email]
+    rows = {
+        d.payment.customer_email: {
+            "id": new_public_id("donor"),
+            "email": d.payment.customer_email,
+            "name": d.payment.customer_name,
+            "user_id": None,
+            "locale": "",
+            "anonymous_by_default": False,
+            "created_at": timezone.now(),
+        }
+        for d in unnamed
+    }
+    ids = dict(insert_or_add(Donor, list(rows.values()), key=["email"], fill=["name"], returning=["email", "id"]))
+    for donation in unnamed:
+        donation.donor_id = ids[donation.payment.customer_email]
+
+
+def _save(donations: Sequence[Donation]) -> None:
+    columns = ["state", "paid_at", "donor"]
+    if len(donations) == 1:
+        donations[0].save(update_fields=columns)
+    elif donations:
+        Donation.objects.bulk_update(donations, columns, batch_size=200)
+
+
+def _net_delta(donation: Donation, change: PaymentChange) -> int:
+    raised = donation.amount_minor if change.became_paid else 0
+    return raised - change.refunded_delta_minor - change.disputed_delta_minor
+
+
+def _count_supporters(
+    donations: Sequence[Donation], before: dict[str, _Before], changes: dict[str, PaymentChange]
+) -> dict[str, int]:
+    """Add to supporters; returns by how much each campaign's number of distinct donors changed."""
+    rows: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: {"count": 0, "total_minor": 0})
+    for donation in donations:
+        if donation.donor_id is None:
+            continue
+        was = before[donation.pk]
+        row = rows[donation.campaign_id, donation.donor_id]
+        counted_before = was.state in COUNTED and was.donor_id is not None
+        row["count"] += (donation.state in COUNTED) - counted_before
+        newly_known = was.donor_id is None
+        row["total_minor"] += donation.payment.net_minor if newly_known else _net_delta(donation, changes[donation.payment_id])
+    moved = [{"campaign_id": c, "donor_id": d, **row} for (c, d), row in rows.items() if any(row.values())]
+    key = ["campaign_id", "donor_id"]
+    after = insert_or_add(Supporter, moved, key=key, add=["count", "total_minor"], returning=[*key, "count"])
+    new_donors: dict[str, int] = defaultdict(int)
+    for campaign, donor, count in after:
+        previous = count - rows[campaign, donor]["count"]
+        new_donors[campaign] += (count > 0) - (previous > 0)
+    return new_donors
+
+
+def _count_in_tallies(
+    donations: Sequence[Donation], before: dict[str, _Before], changes: dict[str, PaymentChange], new_donors: dict[str, int]
+) -> None:
+    tallies: dict[str, TallyChange] = defaultdict(TallyChange)
+    for donation in donations:
+        change, tally = changes[donation.payment_id], tallies[donation.campaign_id]
+        tally.totals["donations"] += (donation.state in COUNTED) - (before[donation.pk].state in COUNTED)
+        tally.totals["refunded_minor"] += change.refunded_delta_minor
+        tally.totals["disputed_minor"] += change.disputed_delta_minor
+        if change.became_paid:
+            tally.totals["raised_minor"] += donation.amount_minor
+            tally.last_donation_at = max(filter(None, (tally.last_donation_at, donation.paid_at)))
+    for campaign, delta in new_donors.items():
+        tallies[campaign].totals["donors"] += delta
+    add_to_tallies(tallies)
+
+
+def adopt(payment: Payment, subject: str) -> bool:
+    """A gift that came by a Payment Link whose metadata names a campaign: its donation is made now."""
+    campaign = Campaign.objects.filter(pk=subject, currency=payment.currency).first()
+    if campaign is None:
+        return False
+    ledger.open_accounts([campaign.account], kind=LedgerAccount.Kind.LIABILITY)
+    donation = Donation(campaign=campaign, amount_minor=payment.amount_minor, currency=payment.currency, anonymous=True)
+    payment.subject_id, payment.destination_id = donation.pk, campaign.account
+    payment.save(force_insert=True)
+    donation.payment = payment
+    donation.save(force_insert=True)
+    return True
+
+
+def check_books() -> Iterable[str]:
+    return proving.check_books()
+
+
+def sweep() -> dict[str, int]:
+    return {"receipts": receipts.enqueue_lost()}
+
+
+def explain(subject_id: str) -> str:
+    donation = Donation.objects.select_related("campaign").get(pk=subject_id)
+    return f"{donation.money.display()} to “{donation.campaign.title}” ({donation.campaign_id})"

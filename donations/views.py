@@ -1,0 +1,174 @@
+"""The donation routes of the API: parse, call one operation, render."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from conventions.errors import InvalidInput, NotFound
+from conventions.pages import NewestFirst
+from conventions.rate_limits import client_fingerprint
+from conventions.serializers import ErrorSerializer
+from donations import serializers
+from donations.giving import Gift, give
+from donations.models import Donation
+from donations.persons import donor_of
+from donations.sessions import session_status
+from donations.wall import public_view
+from payments.checkout import Idempotency, fingerprint
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Up to 255 characters. The same key and body give the same answer and the same Stripe object.",
+)
+ERRORS = {status: ErrorSerializer for status in (400, 402, 409, 422, 429, 502, 504)}
+
+
+def _user(request: Request) -> User | None:
+    return request.user if isinstance(request.user, User) else None
+
+
+def _idempotency(request: Request, *, purpose: str, body: dict[str, Any]) -> Idempotency | None:
+    """The client's key, good for that user, or for a guest at that address."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        return None
+    if len(key) > 255 or not key.isascii() or not key.isprintable():
+        raise InvalidInput("An Idempotency-Key is up to 255 printable ASCII characters.", field="Idempotency-Key")
+    user = _user(request)
+    owner = user.pk if user else f"guest:{client_fingerprint(request._request)}"
+    return Idempotency(scope=f"{purpose}:{owner}", key=key, fingerprint=fingerprint(body))
+
+
+class CreateCheckoutSession(APIView):
+    permission_classes = [AllowAny]
+    rate_limit = "checkout"
+
+    @extend_schema(
+        operation_id="donations_create_checkout_session",
+        request=serializers.GiftSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: serializers.CheckoutStartedSerializer, **ERRORS},
+    )
+    def post(self, request: Request) -> Response:
+        """Start a gift. Answers the address of the checkout page."""
+        serializer = serializers.GiftSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        body = dict(serializer.validated_data)
+        idempotency = _idempotency(request, purpose="donation", body=body)
+        dedication = body.pop("dedication", None) or {}
+        gift = Gift(**body, dedication_kind=dedication.get("kind", ""), dedication_name=dedication.get("name", ""))
+        started = give(gift, user=_user(request), idempotency=idempotency)
+        return Response({"url": started.url, "session_id": started.session_id, "donation_id": started.donation_id})
+
+
+class SessionDetail(APIView):
+    permission_classes = [AllowAny]
+    rate_limit = "session"
+
+    @extend_schema(
+        operation_id="payments_stripe_session",
+        responses={200: serializers.SessionSerializer, 400: ErrorSerializer, 404: ErrorSerializer, 429: ErrorSerializer},
+    )
+    def get(self, request: Request, session_id: str) -> Response:
+        """What became of a checkout session; settles it when the webhook has not come yet."""
+        return Response({"success": True, "data": session_status(session_id, user=_user(request))})
+
+
+class WallPages(NewestFirst):
+    ordering = ("-paid_at", "-id")
+
+
+class Wall(APIView):
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="donations_wall",
+        parameters=[
+            OpenApiParameter("campaign_id", str, required=True),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("page_size", int),
+        ],
+        responses={200: serializers.PublicGiftSerializer(many=True), 400: ErrorSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """A campaign's gifts as strangers may see them, newest first."""
+        campaign = request.query_params.get("campaign_id", "")
+        if not campaign or "\x00" in campaign:
+            raise ValidationError({"campaign_id": "Name the campaign whose wall you want."}, code="required")
+        gifts = Donation.objects.on_the_wall().filter(campaign=campaign).exclude(campaign__state="draft")
+        pages = WallPages()
+        page = pages.paginate_queryset(gifts, request, view=self) or []
+        return pages.get_paginated_response([serializers.shown_gift(public_view(gift)) for gift in page])
+
+
+class MyDonations(APIView):
+    @extend_schema(
+        operation_id="donations_mine",
+        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)],
+        responses={200: serializers.OwnGiftSerializer(many=True), 401: ErrorSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """The signed-in donor's gifts, newest first, in every state."""
+        user: User = request.user
+        donor_of(user)
+        pages = NewestFirst()
+        gifts = _with_details(Donation.objects.of_user(user))
+        page = pages.paginate_queryset(gifts, request, view=self)
+        return pages.get_paginated_response(serializers.OwnGiftSerializer(page, many=True).data)
+
+
+class DonationDetail(APIView):
+    @extend_schema(
+        operation_id="donations_retrieve",
+        responses={200: serializers.OwnGiftSerializer, 401: ErrorSerializer, 404: ErrorSerializer},
+    )
+    def get(self, request: Request, donation_id: str) -> Response:
+        """One gift, for its giver and for staff."""
+        gifts = Donation.objects.all() if request.user.is_staff else Donation.objects.of_user(request.user)
+        gift = _with_details(gifts).filter(pk=donation_id).first()
+        if gift is None:
+            raise NotFound("There is no such donation.")
+        return Response(serializers.OwnGiftSerializer(gift).data)
+
+
+class DonorMe(APIView):
+    responses = {200: serializers.DonorSerializer, 401: ErrorSerializer, 404: ErrorSerializer}
+
+    @extend_schema(operation_id="donors_me", responses=responses)
+    def get(self, request: Request) -> Response:
+        return Response(serializers.DonorSerializer(self._donor(request)).data)
+
+    @extend_schema(
+        operation_id="donors_me_update",
+        request=serializers.DonorSerializer(partial=True),
+        responses={**responses, 400: ErrorSerializer},
+    )
+    def patch(self, request: Request) -> Response:
+        donor = self._donor(request)
+        serializer = serializers.DonorSerializer(donor, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        for name, value in serializer.validated_data.items():
+            setattr(donor, name, value)
+        donor.save(update_fields=list(serializer.validated_data))
+        return Response(serializers.DonorSerializer(donor).data)
+
+    def _donor(self, request: Request) -> Any:
+        donor = donor_of(request.user)
+        if donor is None:
+            raise NotFound("No gift is known under your address yet, or the address is not verified.")
+        return donor
+
+
+def _with_details(gifts: QuerySet[Donation]) -> QuerySet[Donation]:
+    return gifts.select_related("campaign", "payment", "donor")

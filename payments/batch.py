@@ -1,0 +1,230 @@
+"""The payments that a batch of sightings touches: found and locked, changed in memory, written set-wise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from payments import unmatched
+from payments.bookkeeping import disputed_minor, postings_due, refunded_minor
+from payments.facts import Sighting
+from payments.fulfilment import PaymentChange, fulfilment_of
+from payments.ledger import post
+from payments.merging import agrees, merge_dispute, merge_payment, merge_refund
+from payments.models import Dispute, Payment, Refund
+from payments.tasks import fetch_refunds
+
+ID_COLUMNS = {"payment": "pk", "session": "checkout_session", "intent": "payment_intent", "charge": "charge"}
+PAYMENT_COLUMNS = (
+    "stripe_customer", "checkout_session", "payment_intent", "charge", "receipt_url", "customer_email", "customer_name",
+    "processing_at", "failed_at", "paid_at", "canceled_at", "expired_at", "failure_code", "failure_message",
+    "refunded_minor", "disputed_minor", "status",
+)  # fmt: skip
+REFUND_COLUMNS = ("stripe_id", "created_at", "succeeded_at", "failed_at", "canceled_at", "failure_reason", "reason", "status")
+DISPUTE_COLUMNS = ("status", "evidence_due_at", "funds_withdrawn_at", "funds_reinstated_at", "closed_at")
+
+
+@dataclass
+class Item:
+    """A sighting on its way through a batch, and the event that brought it (None for a fetched object)."""
+
+    sighting: Sighting
+    event_id: str | None = None
+    # The id of what must be known before it can be applied; None once it was applied.
+    waits_for: str | None = None
+
+
+@dataclass(frozen=True)
+class Before:
+    """A payment as the batch found it."""
+
+    row: tuple[Any, ...]
+    was_paid: bool
+    refunded_minor: int
+    disputed_minor: int
+    posted: frozenset[str]
+
+
+class Batch:
+    def __init__(self, *, take_in_unmatched: bool) -> None:
+        self.take_in_unmatched = take_in_unmatched
+        self.payments: dict[str, Payment] = {}
+        self.before: dict[str, Before] = {}
+        self.refunds: dict[str, list[Refund]] = {}
+        self.disputes: dict[str, list[Dispute]] = {}
+        self.new_rows: set[str] = set()
+        self.changed_rows: set[str] = set()
+        self.refunded_totals: dict[str, int] = {}
+        self._by_id: dict[str, str] = {}
+        self._learned: set[str] = set()
+
+    # -- finding ------------------------------------------------------------------------------------
+    def find_payments(self, sightings: Sequence[Sighting]) -> None:
+        """Lock every payment that a sighting names by any id, in the order of their ids."""
+        named = Q()
+        for name, column in ID_COLUMNS.items():
+            ids = sorted({value for sighting in sightings if (value := getattr(sighting, name))})
+            if ids:
+                named |= Q(**{f"{column}__in": ids})
+        if named:
+            for payment in Payment.objects.select_for_update().filter(named).order_by("pk"):
+                self._take(payment)
+
+    def _take(self, payment: Payment) -> None:
+        self.payments[payment.pk] = payment
+        self.before[payment.pk] = Before(
+            row=_row(payment),
+            was_paid=payment.paid_at is not None,
+            refunded_minor=payment.refunded_minor,
+            disputed_minor=payment.disputed_minor,
+            posted=frozenset({f"paid:{payment.pk}"} if payment.paid_at else ()),
+        )
+        self._index(payment)
+
+    def _index(self, payment: Payment) -> set[str]:
+        """Remember the payment by its ids; returns those that were new."""
+        ids = {i for i in (payment.pk, payment.checkout_session, payment.payment_intent, payment.charge) if i}
+        new = {i for i in ids if i not in self._by_id}
+        self._by_id.update((i, payment.pk) for i in ids)
+        return new
+
+    def payment_of(self, sighting: Sighting) -> Payment | None:
+        """The payment a sighting is about. Stripe's ids decide; our own id counts only where nothing contradicts it,
+        since whoever pays through a Payment Link can write a client_reference_id into its address."""
+        for known in (sighting.session, sighting.intent, sighting.charge):
+            if known and known in self._by_id:
+                return self.payments[self._by_id[known]]
+        payment = self.payments.get(sighting.payment or "")
+        return payment if payment and agrees(sighting, payment) else None
+
+    # -- applying -----------------------------------------------------------------------------------
+    def apply_to_payment(self, item: Item) -> None:
+        """Merge what the sighting says of the payment itself; it waits where there is no such payment."""
+        payment = self.payment_of(item.sighting) or self._adopted(item.sighting)
+        if payment is None:
+            item.waits_for = item.sighting.waits_for
+            return
+        item.waits_for = None
+        was_paid = payment.paid_at is not None
+        merge_payment(payment, item.sighting)
+        self._learned |= self._index(payment)
+        if payment.paid_at and not was_paid:
+            self._learned.add(payment.pk)
+        if total := item.sighting.refunded_total_minor:
+            self.refunded_totals[payment.pk] = max(total, self.refunded_totals.get(payment.pk, 0))
+
+    def _adopted(self, sighting: Sighting) -> Payment | None:
+        payment = unmatched.adopt(sighting)
+        if payment is None and self.take_in_unmatched:
+            payment = unmatched.take_in(sighting)
+        if payment is not None:
+            self._take(payment)
+            self._learned |= set(self._by_id)
+        return payment
+
+    def learned(self) -> set[str]:
+        """The ids learned since the last call; events parked under them can go on."""
+        learned, self._learned = self._learned, set()
+        return learned
+
+    def apply_refunds_and_disputes(self, items: Sequence[Item]) -> None:
+        """Merge refunds and disputes of payments that are paid; those of others wait for their payment."""
+        moving = [item for item in items if item.waits_for is None and (item.sighting.refund or item.sighting.dispute)]
+        if moving:
+            self._load_refunds_and_disputes()
+        for item in moving:
+            payment = self.payment_of(item.sighting)
+            if payment is None or payment.paid_at is None:
+                item.waits_for = payment.pk if payment else item.sighting.waits_for
+                continue
+            if item.sighting.refund:
+                refunds = self.refunds.setdefault(payment.pk, [])
+                self._note(*merge_refund(payment, refunds, item.sighting.refund))
+            if item.sighting.dispute:
+                disputes = self.disputes.setdefault(payment.pk, [])
+                self._note(*merge_dispute(payment, disputes, item.sighting.dispute))
+
+    def _note(self, row: Refund | Dispute, is_new: bool) -> None:
+        if is_new:
+            self.new_rows.add(row.pk)
+        elif row.pk not in self.new_rows:
+            self.changed_rows.add(row.pk)
+
+    def _load_refunds_and_disputes(self) -> None:
+        """Only a payment that was paid before the batch can have any, since others' wait."""
+        paid = [pk for pk, before in self.before.items() if before.was_paid]
+        if not paid:
+            return
+        for pk in paid:
+            self.refunds[pk], self.disputes[pk] = [], []
+        for refund in Refund.objects.select_for_update().filter(payment__in=paid).order_by("pk"):
+            self.refunds[refund.payment_id].append(refund)
+        for dispute in Dispute.objects.select_for_update().filter(payment__in=paid).order_by("pk"):
+            self.disputes[dispute.payment_id].append(dispute)
+        for pk in paid:
+            posted = postings_due(self.payments[pk], self.refunds[pk], self.disputes[pk])
+            self.before[pk] = replace(self.before[pk], posted=frozenset(p.key for p in posted))
+
+    # -- writing ------------------------------------------------------------------------------------
+    def write(self) -> list[str]:
+        """Write what changed: refunds, disputes, payments, transfers, products. Returns the payments' ids."""
+        self._write_rows(Refund, [r for rows in self.refunds.values() for r in rows], REFUND_COLUMNS)
+        self._write_rows(Dispute, [d for rows in self.disputes.values() for d in rows], DISPUTE_COLUMNS)
+        postings, changed = [], []
+        for pk in sorted(self.payments):
+            payment, refunds, disputes = self.payments[pk], self.refunds.get(pk), self.disputes.get(pk)
+            if refunds is not None:
+                payment.refunded_minor = refunded_minor(refunds)
+            if disputes is not None:
+                payment.disputed_minor = disputed_minor(disputes)
+            due = postings_due(payment, refunds or [], disputes or [])
+            postings += [posting for posting in due if posting.key not in self.before[pk].posted]
+            if _row(payment) != self.before[pk].row:
+                changed.append(payment)
+            if self.refunded_totals.get(pk, 0) > payment.refunded_minor:
+                # charge.refunded names no refund: where its sum is more than we know, the rest must be fetched.
+                fetch_refunds.enqueue(pk)
+        _update(changed, PAYMENT_COLUMNS)
+        if postings:
+            post(postings)
+        self._fulfil(changed)
+        return [payment.pk for payment in changed]
+
+    def _write_rows(self, model: type[models.Model], rows: Sequence[Any], columns: Sequence[str]) -> None:
+        new = [row for row in rows if row.pk in self.new_rows]
+        if new:
+            model._default_manager.bulk_create(new)
+        _update([row for row in rows if row.pk in self.changed_rows], columns)
+
+    def _fulfil(self, changed: Sequence[Payment]) -> None:
+        changes = [
+            PaymentChange(
+                payment=payment,
+                became_paid=payment.paid_at is not None and not self.before[payment.pk].was_paid,
+                refunded_delta_minor=payment.refunded_minor - self.before[payment.pk].refunded_minor,
+                disputed_delta_minor=payment.disputed_minor - self.before[payment.pk].disputed_minor,
+            )
+            for payment in changed
+        ]
+        changes.sort(key=lambda change: (change.payment.purpose, change.payment.pk))
+        for purpose, of_purpose in groupby(changes, key=lambda change: change.payment.purpose):
+            fulfilment = fulfilment_of(purpose)
+            if fulfilment is not None:
+                fulfilment.settle(list(of_purpose))
+
+
+def _row(payment: Payment) -> tuple[Any, ...]:
+    return tuple(getattr(payment, column) for column in PAYMENT_COLUMNS)
+
+
+def _update(rows: Sequence[Any], columns: Sequence[str]) -> None:
+    """One row by a plain UPDATE, several by one statement of CASEs."""
+    if len(rows) == 1:
+        rows[0].save(update_fields=columns)
+    elif rows:
+        type(rows[0])._default_manager.bulk_update(rows, columns, batch_size=200)

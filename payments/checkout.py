@@ -1,0 +1,183 @@
+"""Starting a payment: commit our row and the call's parameters, then open the Stripe session or intent.
+
+    with transaction.atomic(durable=True):
+        payment, is_new = checkout.open_payment(...)
+        if is_new: the product's row, checkout.plan_call(...)
+    answer = checkout.send(payment)          # network, outside any transaction
+
+Whatever happens to the answer, the next try sends the same call under the same key, and Stripe makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Organization, User
+from payments import ledger, stripe_gateway
+from payments.errors import IdempotencyKeyExpired, IdempotencyKeyReused, StripeUnavailable
+from payments.models import Payment, StripeCall
+from payments.money import Money
+
+# Stripe keeps an idempotency key for at least 24 hours; an hour is left for clocks.
+KEY_LIVES = timedelta(hours=23)
+# What is kept of an answer; never a client secret.
+KEPT = ("id", "url", "expires_at", "status")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idempotency:
+    """A client's Idempotency-Key: `scope` says whose, `fingerprint` digests what was asked."""
+
+    scope: str
+    key: str
+    fingerprint: str
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """A digest of a request's validated fields, the same however they were written."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def open_payment(
+    *,
+    purpose: str,
+    destination: str,
+    money: Money,
+    via: str,
+    user: User | None = None,
+    organization: Organization | None = None,
+    customer_email: str = "",
+    customer_name: str = "",
+    idempotency: Idempotency | None = None,
+) -> tuple[Payment, bool]:
+    """The payment for this request and whether it is new; call it in the transaction that makes the product's row.
+
+    Raises IdempotencyKeyReused when the key was used for something else.
+    """
+    ledger.open_accounts([ledger.stripe_account(money.currency)])
+    payment = Payment(
+        purpose=purpose,
+        destination_id=destination,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        via=via,
+        user=user,
+        organization=organization,
+        customer_email=customer_email.strip().lower(),
+        customer_name=customer_name,
+        livemode=settings.STRIPE_LIVE_MODE,
+    )
+    if idempotency is None:
+        payment.save(force_insert=True)
+        return payment, True
+    payment.idempotency_scope, payment.idempotency_key = idempotency.scope, idempotency.key
+    payment.request_fingerprint = idempotency.fingerprint
+    # Of two at once, one inserts; the other waits for it here and then finds its row.
+    Payment.objects.bulk_create([payment], ignore_conflicts=True)
+    known = Payment.objects.get(idempotency_scope=idempotency.scope, idempotency_key=idempotency.key)
+    if known.request_fingerprint != idempotency.fingerprint:
+        raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
+    return known, known.pk == payment.pk
+
+
+def stripe_metadata(payment: Payment) -> dict[str, str]:
+    """What every session and intent carries, so that an event finds its payment even if our answer was lost."""
+    return {"payment": payment.pk, "purpose": payment.purpose, "subject": payment.subject_id}
+
+
+def session_params(
+    payment: Payment, *, item_name: str, item_description: str, success_path: str, cancel_path: str, submit_type: str
+) -> dict[str, Any]:
+    """A hosted Checkout Session for one line (https://docs.stripe.com/api/checkout/sessions/create)."""
+    metadata = stripe_metadata(payment)
+    product: dict[str, Any] = {"name": item_name[:250]}
+    if item_description:
+        product["description"] = item_description[:500]
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "ui_mode": "hosted_page",
+        "submit_type": submit_type,
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {"currency": payment.currency, "unit_amount": payment.amount_minor, "product_data": product},
+            }
+        ],
+        "client_reference_id": payment.pk,
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata, "description": item_name[:1000]},
+        "success_url": f"{settings.FRONTEND_URL}{success_path}?session_id={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{settings.FRONTEND_URL}{cancel_path}",
+    }
+    if payment.customer_email:
+        params["customer_email"] = payment.customer_email
+    return params
+
+
+def plan_call(subject_id: str, operation: str, params: Mapping[str, Any], *, attempt: int = 1) -> StripeCall:
+    """Write down a call before it is sent, in the transaction that commits what it is for."""
+    return StripeCall.objects.create(
+        key=f"{subject_id}:{operation}:{attempt}", operation=operation, subject_id=subject_id, attempt=attempt, params=params
+    )
+
+
+def latest_call(subject_id: str, operation: str) -> StripeCall:
+    return StripeCall.objects.filter(subject_id=subject_id, operation=operation).order_by("-attempt")[0]
+
+
+def send(call: StripeCall) -> dict[str, Any]:
+    """Send a planned call, or give the answer that it got before. Returns Stripe's answer, or what was kept of it.
+
+    Raises the errors of `payments.errors`; after StripeUnavailable and StripeTimeout the same call may be sent again.
+    """
+    if call.answered_at and call.answer:
+        return dict(call.answer)
+    if timezone.now() - call.created_at > KEY_LIVES:
+        raise IdempotencyKeyExpired("This request is more than a day old. Please start again with a new Idempotency-Key.")
+    if call.error_status and call.error_status >= 500:
+        call = _next_attempt(call)
+        if call.answer:
+            return dict(call.answer)
+    try:
+        answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
+    except StripeUnavailable as error:
+        StripeCall.objects.filter(pk=call.pk).update(error_status=error.stripe_status, error=str(error))
+        raise
+    keep_answer(call, answer)
+    return answer
+
+
+def _next_attempt(call: StripeCall) -> StripeCall:
+    """Stripe would replay a stored 500 for ever. The failed call may still have made its object: look first, and
+    only then try under a new key."""
+    found = None
+    if call.operation == "checkout.sessions.create":
+        since = int((call.created_at - timedelta(minutes=5)).timestamp())
+        found = stripe_gateway.find_session(client_reference_id=call.subject_id, created_after=since)
+    if found:
+        keep_answer(call, found)
+        return call
+    with transaction.atomic():
+        known = StripeCall.objects.filter(subject_id=call.subject_id, operation=call.operation, attempt=call.attempt + 1)
+        return known.first() or plan_call(call.subject_id, call.operation, call.params, attempt=call.attempt + 1)
+
+
+def keep_answer(call: StripeCall, answer: Mapping[str, Any]) -> None:
+    """Remember what the call made. The id goes to the payment at once, so that a person who comes back finds it."""
+    call.answered_at = timezone.now()
+    call.answer = {name: answer[name] for name in KEPT if answer.get(name) is not None}
+    call.error, call.error_status = "", None
+    column = {"checkout.sessions.create": "checkout_session", "payment_intents.create": "payment_intent"}.get(call.operation)
+    with transaction.atomic():
+        if column:
+            Payment.objects.filter(pk=call.subject_id, **{f"{column}__isnull": True}).update(**{column: answer["id"]})
+        call.save(update_fields=["answered_at", "answer", "error", "error_status"])

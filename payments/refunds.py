@@ -1,0 +1,72 @@
+"""Giving money back: request_refund() writes it down, send_refund() asks Stripe."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from payments import checkout
+from payments.errors import CardDeclined, NotRefundable, RefundTooLarge, StripeRefused
+from payments.models import Payment, Refund
+from payments.money import Money
+from payments.settlement import settle_objects
+
+CREATE = "refunds.create"
+# https://docs.stripe.com/api/refunds/create#create_refund-reason
+REASONS = ("requested_by_customer", "duplicate", "fraudulent")
+
+
+def request_refund(
+    *, payment_id: str, amount_minor: int | None, reason: str = "", note: str = "", requested_by: User | None
+) -> Refund:
+    """Commit a refund of `amount_minor` (None: all that is left) with its call to Stripe; `send_refund` comes next.
+
+    Raises NotRefundable when the payment is not paid, RefundTooLarge when less than that is left.
+    """
+    with transaction.atomic(durable=True):
+        payment = Payment.objects.select_for_update().get(pk=payment_id)
+        if not payment.paid_at or not payment.payment_intent:
+            raise NotRefundable("Only a paid payment can be refunded.")
+        left = payment.refundable_minor
+        wanted = left if amount_minor is None else amount_minor
+        if wanted <= 0 or wanted > left:
+            raise RefundTooLarge(f"At most {Money(left, payment.currency).display()} of this payment can still be refunded.")
+        refund = Refund.objects.create(
+            payment=payment,
+            amount_minor=wanted,
+            currency=payment.currency,
+            reason=reason,
+            note=note,
+            requested_by=requested_by,
+            created_at=timezone.now(),
+        )
+        params = {
+            "payment_intent": payment.payment_intent,
+            "amount": wanted,
+            "metadata": {"refund": refund.pk, "payment": payment.pk},
+        }
+        if reason:
+            params["reason"] = reason
+        checkout.plan_call(refund.pk, CREATE, params)
+    return refund
+
+
+def send_refund(refund: Refund) -> Refund:
+    """Send a refund to Stripe and settle its answer. Network: never inside a transaction.
+
+    When Stripe refuses it for good (already refunded, disputed) the refund is canceled and StripeRefused raised;
+    after StripeUnavailable or StripeTimeout it stays unsent, and sending it again makes no second one.
+    """
+    call = checkout.latest_call(refund.pk, CREATE)
+    if not call.answered_at:
+        try:
+            answer = checkout.send(call)
+        except (StripeRefused, CardDeclined) as error:
+            Refund.objects.filter(pk=refund.pk, stripe_id=None).update(
+                canceled_at=timezone.now(), status="canceled", failure_reason=str(error)[:200]
+            )
+            raise
+        settle_objects([answer])
+    refund.refresh_from_db()
+    return refund

@@ -1,0 +1,61 @@
+"""Money that came past us: a Payment Link, a session made in Stripe's dashboard. Nothing of it is dropped."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+
+from payments import ledger
+from payments.facts import Sighting
+from payments.fulfilment import fulfilment_of
+from payments.models import Payment
+
+logger = logging.getLogger(__name__)
+
+UNMATCHED = "unmatched"
+
+
+def _payment_for(sighting: Sighting) -> Payment | None:
+    """A payment, not yet saved, for money that a sighting shows; None where it shows none."""
+    if sighting.paid_at is None or not sighting.amount_minor or not sighting.currency:
+        return None
+    return Payment(
+        purpose=UNMATCHED,
+        via="checkout" if sighting.session else "intent",
+        amount_minor=sighting.amount_minor,
+        currency=sighting.currency,
+        livemode=settings.STRIPE_LIVE_MODE,
+        checkout_session=sighting.session,
+        payment_intent=sighting.intent,
+        charge=sighting.charge,
+    )
+
+
+def adopt(sighting: Sighting) -> Payment | None:
+    """The payment made for money whose metadata names a purpose and a subject that exist, or None."""
+    metadata = sighting.metadata or {}
+    purpose, subject = metadata.get("purpose", ""), metadata.get("subject", "")
+    fulfilment = fulfilment_of(purpose)
+    payment = _payment_for(sighting)
+    if fulfilment is None or payment is None or not subject:
+        return None
+    payment.purpose = purpose
+    ledger.open_accounts([ledger.stripe_account(payment.currency)])
+    if not fulfilment.adopt(payment, subject):
+        return None
+    logger.info("adopted %s for %s %s", payment.pk, purpose, subject)
+    return payment
+
+
+def take_in(sighting: Sighting) -> Payment | None:
+    """The payment made for money that belongs to nothing we know; staff will assign it."""
+    payment = _payment_for(sighting)
+    if payment is None:
+        return None
+    destination = ledger.unmatched_account(payment.currency)
+    ledger.open_accounts([ledger.stripe_account(payment.currency), destination])
+    payment.destination_id = destination
+    payment.save(force_insert=True)
+    logger.warning("took in %s, which finds no payment, as %s", sighting.intent or sighting.session, payment.pk)
+    return payment
