@@ -64,7 +64,9 @@ class Campaign(models.Model):
     story = models.TextField(max_length=20_000, blank=True, default="")
     image_url = models.URLField(max_length=500, blank=True, default="")
     goal_minor = models.BigIntegerField(null=True, blank=True, help_text="In minor units (cents); empty: no goal.")
-    minimum_minor = models.BigIntegerField(default=0, help_text="Smallest gift in minor units; Stripe's own minimum holds besides.")
+    minimum_minor = models.BigIntegerField(
+        default=0, help_text="Smallest gift in minor units; Stripe's own minimum holds besides."
+    )
     currency = models.CharField(max_length=3)
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
@@ -144,5 +146,3 @@ def random_slot() -> int:
 def tallied(campaign: Any) -> dict[str, int]:
     """The totals that `with_totals` annotated."""
     return {name: getattr(campaign, f"total_{name}") for name in TOTALS}
-
-

@@ -13,7 +13,7 @@ from payments.money import Money, check_currency
 
 
 def progress_percent(net_minor: int, goal_minor: int | None) -> str | None:
-    """"25.0"; may exceed 100. None where there is no goal. Rounded down: 100.0 means reached."""
+    """ "25.0"; may exceed 100. None where there is no goal. Rounded down: 100.0 means reached."""
     if not goal_minor:
         return None
     share = Decimal(max(net_minor, 0) * 100) / Decimal(goal_minor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -75,5 +75,3 @@ def prove(campaign: Campaign) -> Proof:
         disputes_minor=disputes,
         transfers=sums["transfers"],
     )
-
-

@@ -33,7 +33,9 @@ class StaffWrite(AllowAny):
     """Anybody reads; staff who may change campaigns write."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.method in SAFE_METHODS or bool(request.user.is_staff and request.user.has_perm("campaigns.change_campaign"))
+        return request.method in SAFE_METHODS or bool(
+            request.user.is_staff and request.user.has_perm("campaigns.change_campaign")
+        )
 
 
 class CampaignList(APIView):
@@ -62,7 +64,13 @@ class CampaignList(APIView):
     @extend_schema(
         operation_id="campaigns_create",
         request=CampaignWriteSerializer,
-        responses={201: CampaignSerializer, 400: ErrorSerializer, 401: ErrorSerializer, 403: ErrorSerializer, 409: ErrorSerializer},
+        responses={
+            201: CampaignSerializer,
+            400: ErrorSerializer,
+            401: ErrorSerializer,
+            403: ErrorSerializer,
+            409: ErrorSerializer,
+        },
     )
     def post(self, request: Request) -> Response:
         serializer = CampaignWriteSerializer(data=request.data)

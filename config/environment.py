@@ -87,9 +87,7 @@ def read_environment(env: environ.Env | None = None) -> Environment:
         api_base is None or _is_origin(api_base),
         f"STRIPE_API_BASE must be an address such as http://127.0.0.1:12111 (or unset for Stripe itself), not {api_base!r}.",
     )
-    rate_limits = {
-        group: env.str(f"RATE_LIMIT_{group.upper()}", default=rate) for group, rate in RATE_LIMIT_DEFAULTS.items()
-    }
+    rate_limits = {group: env.str(f"RATE_LIMIT_{group.upper()}", default=rate) for group, rate in RATE_LIMIT_DEFAULTS.items()}
     for group, rate in rate_limits.items():
         problems.expect(RATE_SHAPE.fullmatch(rate), f"RATE_LIMIT_{group.upper()} must look like 10/m, not {rate!r}.")
     environment = Environment(
@@ -152,7 +150,9 @@ def _check_stripe(
     )
     problems.expect(webhook_secrets, "STRIPE_WEBHOOK_SECRET is not set (whsec_…; several, comma-separated, while rotating).")
     for value in webhook_secrets:
-        problems.expect(value.startswith("whsec_"), "STRIPE_WEBHOOK_SECRET must start with whsec_ (each, when there are several).")
+        problems.expect(
+            value.startswith("whsec_"), "STRIPE_WEBHOOK_SECRET must start with whsec_ (each, when there are several)."
+        )
 
 
 def _boolean(env: environ.Env, name: str, problems: Problems) -> bool:

@@ -26,9 +26,7 @@ class DomainError(Exception):
     code = "refused"
     status = HTTPStatus.BAD_REQUEST
 
-    def __init__(
-        self, message: str, *, fields: dict[str, list[str]] | None = None, extra: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, message: str, *, fields: dict[str, list[str]] | None = None, extra: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.fields = fields
@@ -69,7 +67,9 @@ def render_exception(exc: Exception, context: dict[str, Any]) -> Response | None
     headers: dict[str, str] = {}
     if isinstance(exc, DomainError):
         set_rollback()
-        return Response(error_body(exc.message, exc.code, exc.fields, exc.extra), status=exc.status)
+        if exc.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 asks for it with every 401
+        return Response(error_body(exc.message, exc.code, exc.fields, exc.extra), status=exc.status, headers=headers)
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):

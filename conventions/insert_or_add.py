@@ -49,7 +49,7 @@ def insert_or_add(
     values = ", ".join("(" + ", ".join(["%s"] * len(fields)) + ")" for _ in ordered)
     parameters = [fields[name].get_db_prep_save(row[name], connection) for row in ordered for name in fields]
     # Nothing here comes from outside: table and column names are the model's own, values are parameters.
-    sql = f"INSERT INTO {table} ({', '.join(column.values())}) VALUES {values} "
+    sql = f"INSERT INTO {table} ({', '.join(column.values())}) VALUES {values} "  # noqa: S608
     sql += f"ON CONFLICT ({', '.join(column[name] for name in key)}) "
     sql += f"DO UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
     if returning:

@@ -12,9 +12,7 @@ from rest_framework.parsers import JSONParser
 
 
 class ExactJSONParser(JSONParser):
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         raw = stream.read()
         if not raw.strip():
             return {}

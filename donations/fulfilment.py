@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils import timezone
 
 from campaigns.models import Campaign
@@ -96,14 +97,34 @@ def _count_supporters(
         row["count"] += (donation.state in COUNTED) - counted_before
         newly_known = was.donor_id is None
         row["total_minor"] += donation.payment.net_minor if newly_known else _net_delta(donation, changes[donation.payment_id])
-    moved = [{"campaign_id": c, "donor_id": d, **row} for (c, d), row in rows.items() if any(row.values())]
-    key = ["campaign_id", "donor_id"]
-    after = insert_or_add(Supporter, moved, key=key, add=["count", "total_minor"], returning=[*key, "count"])
     new_donors: dict[str, int] = defaultdict(int)
-    for campaign, donor, count in after:
+    newly_named = {(d.campaign_id, d.donor_id) for d in donations if d.donor_id and before[d.pk].donor_id is None}
+    moved = {pair: row for pair, row in rows.items() if any(row.values()) or pair in newly_named}
+    for campaign, donor, count in _add_to_supporters(moved):
         previous = count - rows[campaign, donor]["count"]
         new_donors[campaign] += (count > 0) - (previous > 0)
     return new_donors
+
+
+def _add_to_supporters(rows: dict[tuple[str, str], dict[str, int]]) -> list[tuple[str, str, int]]:
+    """Add to each (campaign, donor); returns the counts that result. Who only gains may be new; who loses is there,
+    and could not be proposed for insertion below zero."""
+    gaining = [{"campaign_id": c, "donor_id": d, **row} for (c, d), row in rows.items() if row["count"] >= 0]
+    key = ["campaign_id", "donor_id"]
+    after = insert_or_add(Supporter, gaining, key=key, add=["count", "total_minor"], returning=[*key, "count"])
+    losing = sorted(pair for pair, row in rows.items() if row["count"] < 0)
+    if losing:
+        named = Q()
+        for campaign, donor in losing:
+            named |= Q(campaign=campaign, donor=donor)
+        supporters = list(Supporter.objects.select_for_update().filter(named).order_by("campaign", "donor"))
+        for supporter in supporters:
+            row = rows[supporter.campaign_id, supporter.donor_id]
+            supporter.count += row["count"]
+            supporter.total_minor += row["total_minor"]
+        Supporter.objects.bulk_update(supporters, ["count", "total_minor"], batch_size=200)
+        after += [(s.campaign_id, s.donor_id, s.count) for s in supporters]
+    return [(campaign, donor, count) for campaign, donor, count in after]
 
 
 def _count_in_tallies(
@@ -117,7 +138,8 @@ def _count_in_tallies(
         tally.totals["disputed_minor"] += change.disputed_delta_minor
         if change.became_paid:
             tally.totals["raised_minor"] += donation.amount_minor
-            tally.last_donation_at = max(filter(None, (tally.last_donation_at, donation.paid_at)))
+            # When the gift was made: the time of payment may still be corrected by an event that comes later.
+            tally.last_donation_at = max(tally.last_donation_at or donation.created_at, donation.created_at)
     for campaign, delta in new_donors.items():
         tallies[campaign].totals["donors"] += delta
     add_to_tallies(tallies)

@@ -109,7 +109,9 @@ def _campaign_of(gift: Gift) -> Campaign:
 def _money_of(gift: Gift, campaign: Campaign) -> Money:
     currency = check_currency(gift.currency) if gift.currency else campaign.currency
     if currency != campaign.currency:
-        message = f"This campaign collects {campaign.currency.upper()}; a gift in {currency.upper()} cannot be added to its total."
+        message = (
+            f"This campaign collects {campaign.currency.upper()}; a gift in {currency.upper()} cannot be added to its total."
+        )
         raise InvalidInput(message, field="currency", code="other_currency")
     money = Money.parse(gift.amount, currency)
     money.check_chargeable(minimum=campaign.minimum_minor)

@@ -46,9 +46,7 @@ def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
         .annotate(**{f"sum_{name}": Sum(name) for name in TOTALS})
     }
     gifts = {row["campaign"]: row for row in _gifts(chunk)}
-    supporters = dict(
-        Supporter.objects.filter(campaign__in=chunk, count__gt=0).values_list("campaign").annotate(n=Count("pk"))
-    )
+    supporters = dict(Supporter.objects.filter(campaign__in=chunk, count__gt=0).values_list("campaign").annotate(n=Count("pk")))
     booked = ledger.balances([campaign.account for campaign in campaigns.values()])
     for pk, campaign in sorted(campaigns.items()):
         tally = {name: tallies.get(pk, {}).get(f"sum_{name}", 0) for name in TOTALS}

@@ -37,7 +37,9 @@ class GiftSerializer(StrictSerializer):
     """The body of `create-checkout-session`."""
 
     amount = AmountField(help_text="In major units, with at most the currency's decimals: 50, 25.5, “25.00”.")
-    currency = serializers.CharField(max_length=3, min_length=3, required=False, help_text="The campaign's, which is the default.")
+    currency = serializers.CharField(
+        max_length=3, min_length=3, required=False, help_text="The campaign's, which is the default."
+    )
     campaign_id = serializers.CharField(max_length=40, required=False, allow_null=True, help_text="None: the general fund.")
     donor_name = PersonsTextField(max_length=200, required=False)
     email = serializers.EmailField(max_length=320, required=False, allow_blank=True)

@@ -31,7 +31,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Up to 255 characters. The same key and body give the same answer and the same Stripe object.",
 )
-ERRORS = {status: ErrorSerializer for status in (400, 402, 409, 422, 429, 502, 504)}
+ERRORS = dict.fromkeys((400, 402, 409, 422, 429, 502, 504), ErrorSerializer)
 
 
 def _user(request: Request) -> User | None:

@@ -16,7 +16,10 @@ from payments.states import earliest, latest
 
 def agrees(sighting: Sighting, payment: Payment) -> bool:
     """Whether a sighting that claims our payment id may be about that payment: nothing known contradicts it."""
-    if sighting.amount_minor is not None and (sighting.amount_minor, sighting.currency) != (payment.amount_minor, payment.currency):
+    if sighting.amount_minor is not None and (sighting.amount_minor, sighting.currency) != (
+        payment.amount_minor,
+        payment.currency,
+    ):
         return False
     pairs = ((sighting.session, payment.checkout_session), (sighting.intent, payment.payment_intent))
     return all(not seen or not known or seen == known for seen, known in pairs)

@@ -1,7 +1,32 @@
-"""The built-in pages."""
+"""The built-in pages. Each answers with and without its trailing slash, as the API does."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from collections.abc import Callable
 
-urlpatterns: list[URLPattern] = []
+from django.http import HttpResponseBase
+from django.urls import URLPattern, path
+
+from website import account_views, views
+
+
+def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+    return [path(route, view, name=name), path(f"{route}/", view)]
+
+
+urlpatterns: list[URLPattern] = [
+    path("", views.home, name="home"),
+    *both("campaigns/<slug:campaign>", views.campaign, "campaign-page"),
+    *both("campaigns/<slug:campaign>/proof", views.proof, "proof-page"),
+    *both("donate", views.donate, "donate"),
+    *both("success", views.success, "success"),
+    *both("cancel", views.cancel, "cancel"),
+    *both("documentation", views.documentation, "documentation"),
+    *both("sponsors", views.sponsors, "sponsors"),
+    *both("login", account_views.LogIn.as_view(), "login"),
+    *both("logout", account_views.LogOut.as_view(), "logout"),
+    *both("register", account_views.register, "register"),
+    *both("verify-email", account_views.verify_email, "verify-email"),
+    *both("password-reset", account_views.password_reset, "password-reset"),
+    *both("account", account_views.account, "account"),
+]

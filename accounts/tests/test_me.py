@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 
 from accounts.models import Membership, Role, User
 from accounts.signing_in import issue_tokens
@@ -105,6 +106,7 @@ def test_erasure_empties_the_row_and_ends_every_log_in(api, api_of, ada):
     assert LogEntry.objects.get().object_repr == ada.pk
     assert holdings.calls == [("erase", "ada@example.org")]
     assert client.get("/api/auth/me").status_code == 401
+    assert BlacklistedToken.objects.count() == 2
     assert api.post("/api/auth/refresh", {"refresh": refresh}).status_code == 401
     assert api.post("/api/auth/login", {"email": "ada@example.org", "password": PASSWORD}).status_code == 401
     other.refresh_from_db()

@@ -7,6 +7,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 
 from accounts.models import User
 from accounts.signing_in import issue_tokens
@@ -66,6 +67,7 @@ def test_every_log_in_so_far_is_over(api, ada, reset_token):
     assert confirm(api, reset_token).status_code == 200
 
     assert browser.get("/api/auth/me").status_code == 401
+    assert BlacklistedToken.objects.filter(token__user=ada).count() == 2
     for pair in tokens:
         assert api.post("/api/auth/refresh", {"refresh": pair.refresh}).status_code == 401
         assert api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {pair.access}").status_code == 401

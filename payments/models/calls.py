@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from conventions.public_ids import IdentifierField
+
 
 class StripeCall(models.Model):
     """`key` is the idempotency key, `<row id>:<call>:<attempt>`, so a call can be sent again and made only once.
@@ -12,9 +14,9 @@ class StripeCall(models.Model):
     knows what may be done after that.
     """
 
-    key = models.CharField(primary_key=True, max_length=255)
+    key = IdentifierField(primary_key=True, max_length=255)
     operation = models.CharField(max_length=40)
-    subject_id = models.CharField(max_length=40, db_index=True, help_text="The payment or refund it is made for.")
+    subject_id = IdentifierField(max_length=40, db_index=True, help_text="The payment or refund it is made for.")
     attempt = models.PositiveSmallIntegerField(default=1)
     params = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from conventions.public_ids import IdentifierField
+
 
 class StripeEvent(models.Model):
     class State(models.TextChoices):
@@ -21,17 +23,17 @@ class StripeEvent(models.Model):
         REDIRECT = "redirect"
         REPLAY = "replay"
 
-    id = models.CharField(primary_key=True, max_length=255)
+    id = IdentifierField(primary_key=True, max_length=255)
     type = models.CharField(max_length=80)
     api_version = models.CharField(max_length=40, blank=True, default="")
-    object_id = models.CharField(max_length=255, db_index=True, help_text="The id of the object it is about.")
+    object_id = IdentifierField(max_length=255, db_index=True, help_text="The id of the object it is about.")
     livemode = models.BooleanField()
     created_at = models.DateTimeField(help_text="Stripe's time.")
     received_at = models.DateTimeField(auto_now_add=True)
     source = models.CharField(max_length=8, choices=Source)
     payload = models.TextField(help_text="The body as it was received.")
     state = models.CharField(max_length=8, choices=State)
-    waiting_for = models.CharField(max_length=255, null=True, help_text="The id whose payment it waits for, while parked.")
+    waiting_for = IdentifierField(max_length=255, null=True, help_text="The id whose payment it waits for, while parked.")
     deliveries = models.PositiveIntegerField(default=1, help_text="How often it came.")
     attempts = models.PositiveSmallIntegerField(default=0)
     last_error = models.TextField(blank=True, default="")

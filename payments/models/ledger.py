@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Concat, Right
 from django.db.models.lookups import Exact
 
-from conventions.public_ids import PublicIdField
+from conventions.public_ids import IdentifierField, PublicIdField
 
 
 def _ends_with_currency(column: str) -> Exact[Any]:
@@ -31,7 +31,7 @@ class LedgerAccount(models.Model):
         INCOME = "income"
         EXPENSE = "expense"
 
-    code = models.CharField(primary_key=True, max_length=80)
+    code = IdentifierField(primary_key=True, max_length=80)
     kind = models.CharField(max_length=9, choices=Kind)
     currency = models.CharField(max_length=3)
     # Only where the balance must never fall below zero: kept by a trigger on each transfer, held by a constraint.
@@ -44,13 +44,9 @@ class LedgerAccount(models.Model):
             models.CheckConstraint(
                 name="ledgeraccount_kind_known", condition=Q(kind__in=["asset", "liability", "income", "expense"])
             ),
-            models.CheckConstraint(
-                name="ledgeraccount_code_ends_with_currency", condition=_ends_with_currency("code")
-            ),
+            models.CheckConstraint(name="ledgeraccount_code_ends_with_currency", condition=_ends_with_currency("code")),
             models.CheckConstraint(name="ledgeraccount_currency_lowercase", condition=Q(currency__regex="^[a-z]{3}$")),
-            models.CheckConstraint(
-                name="ledgeraccount_never_below_floor", condition=Q(floored=False) | Q(balance_minor__gte=0)
-            ),
+            models.CheckConstraint(name="ledgeraccount_never_below_floor", condition=Q(floored=False) | Q(balance_minor__gte=0)),
         ]
 
     def __str__(self) -> str:
@@ -62,7 +58,7 @@ class Transfer(models.Model):
 
     id = PublicIdField(prefix="transfer")
     # What caused it, so that it cannot be posted twice: `paid:<payment>`, `refund:re_…`, `dispute:dp_…:withdrawn`.
-    key = models.CharField(max_length=120, unique=True)
+    key = IdentifierField(max_length=120, unique=True)
     # No foreign-key constraint in the database: its share lock on a hot account would serialise a viral campaign.
     # A trigger checks that both accounts exist, and accounts can never be deleted.
     debit = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="debits", db_constraint=False)
@@ -70,7 +66,7 @@ class Transfer(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     payment = models.ForeignKey("payments.Payment", models.PROTECT, null=True, related_name="transfers")
-    source = models.CharField(max_length=80, null=True, help_text="The Stripe object it records; null for our own acts.")
+    source = IdentifierField(max_length=80, null=True, help_text="The Stripe object it records; null for our own acts.")
     occurred_at = models.DateTimeField()
     posted_at = models.DateTimeField(auto_now_add=True)
     memo = models.CharField(max_length=200, blank=True, default="")
@@ -79,12 +75,8 @@ class Transfer(models.Model):
         constraints = [
             models.CheckConstraint(name="transfer_amount_positive", condition=Q(amount_minor__gt=0)),
             models.CheckConstraint(name="transfer_between_two_accounts", condition=~Q(debit=F("credit"))),
-            models.CheckConstraint(
-                name="transfer_debit_in_currency", condition=_ends_with_currency("debit_id")
-            ),
-            models.CheckConstraint(
-                name="transfer_credit_in_currency", condition=_ends_with_currency("credit_id")
-            ),
+            models.CheckConstraint(name="transfer_debit_in_currency", condition=_ends_with_currency("debit_id")),
+            models.CheckConstraint(name="transfer_credit_in_currency", condition=_ends_with_currency("credit_id")),
         ]
 
     def __str__(self) -> str:

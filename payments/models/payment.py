@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from conventions.public_ids import PublicIdField
+from conventions.public_ids import IdentifierField, PublicIdField
 from payments import states
 from payments.models.ledger import LedgerAccount
 from payments.money import Money
@@ -33,7 +33,7 @@ class Payment(models.Model):
 
     id = PublicIdField(prefix="pay")
     purpose = models.CharField(max_length=30)
-    subject_id = models.CharField(max_length=40, blank=True, default="", db_index=True)
+    subject_id = IdentifierField(max_length=40, blank=True, default="", db_index=True)
     destination = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="payments")
     via = models.CharField(max_length=8, choices=Via)
     amount_minor = models.BigIntegerField()
@@ -45,14 +45,14 @@ class Payment(models.Model):
     customer_name = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
-    stripe_customer = models.CharField(max_length=255, null=True, blank=True)
-    checkout_session = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    charge = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    stripe_customer = IdentifierField(max_length=255, null=True, blank=True)
+    checkout_session = IdentifierField(max_length=255, null=True, blank=True, unique=True)
+    payment_intent = IdentifierField(max_length=255, null=True, blank=True, unique=True)
+    charge = IdentifierField(max_length=255, null=True, blank=True, unique=True)
     receipt_url = models.TextField(blank=True, default="")
 
-    idempotency_scope = models.CharField(max_length=80, null=True, blank=True)
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
+    idempotency_scope = IdentifierField(max_length=80, null=True, blank=True)
+    idempotency_key = IdentifierField(max_length=255, null=True, blank=True)
     request_fingerprint = models.CharField(max_length=64, blank=True, default="")
 
     # Facts, null until seen. How they merge is in `settlement`: a rule that no order of arrival can change.
@@ -68,6 +68,7 @@ class Payment(models.Model):
     status = models.CharField(max_length=10, default="open", choices=[(s, s) for s in states.PAYMENT_STATUSES])
 
     class Meta:
+        permissions = [("refund_payment", "Can refund payments")]
         constraints = [
             models.UniqueConstraint(name="payment_idempotency_key_once", fields=["idempotency_scope", "idempotency_key"]),
             models.CheckConstraint(name="payment_amount_positive", condition=Q(amount_minor__gt=0)),
@@ -109,7 +110,7 @@ class Refund(models.Model):
 
     id = PublicIdField(prefix="refund")
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
-    stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True, help_text="Null until Stripe answered.")
+    stripe_id = IdentifierField(max_length=255, null=True, blank=True, unique=True, help_text="Null until Stripe answered.")
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=40, blank=True, default="")
@@ -148,7 +149,7 @@ class Dispute(models.Model):
 
     id = PublicIdField(prefix="dispute")
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
-    stripe_id = models.CharField(max_length=255, unique=True)
+    stripe_id = IdentifierField(max_length=255, unique=True)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=60, blank=True, default="")

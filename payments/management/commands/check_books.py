@@ -29,7 +29,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"clean": broken == 0, "broken": broken}))
         elif broken:
-            self.stdout.write(self.style.ERROR(f"{broken} rules are broken. See docs/operations.md, “Books that do not balance”."))
+            self.stdout.write(
+                self.style.ERROR(f"{broken} rules are broken. See docs/operations.md, “Books that do not balance”.")
+            )
         else:
             self.stdout.write(self.style.SUCCESS("The books are clean."))
         if broken:

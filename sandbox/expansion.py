@@ -1,0 +1,95 @@
+"""`expand[]`: objects in the place of their ids."""
+
+from typing import Any
+
+from sandbox.box import Box
+from sandbox.problems import Problem
+from sandbox.state import Json
+
+Tree = dict[str, Any]
+
+MAX_DEPTH = 4
+EXPANDABLE = {
+    "balance_transaction": {"source"},
+    "charge": {"balance_transaction", "customer", "failure_balance_transaction", "payment_intent", "refunds", "review"},
+    "checkout.session": {"customer", "invoice", "line_items", "payment_intent", "payment_link", "setup_intent",
+                         "subscription"},
+    "customer": {"default_source", "invoice_settings.default_payment_method", "subscriptions", "tax"},
+    "dispute": {"charge", "payment_intent"},
+    "item": {"price.product"},
+    "payment_intent": {"customer", "invoice", "latest_charge", "payment_method", "review"},
+    "payment_method": {"customer"},
+    "price": {"product", "currency_options"},
+    "product": {"default_price"},
+    "refund": {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent",
+               "payment_method"},
+}  # fmt: skip
+ACCEPTED_WITHOUT_EFFECT = {"subscriptions", "tax", "currency_options", "review", "invoice"}
+
+
+def tree_of(paths: list[str]) -> Tree:
+    root: Tree = {}
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) - (parts[0] == "data") > MAX_DEPTH:
+            raise Problem(f"You cannot expand more than {MAX_DEPTH} levels of a property.", param="expand")
+        node = root
+        for part in parts:
+            node = node.setdefault(part, {})
+    return root
+
+
+def expanded(box: Box, thing: Json, tree: Tree) -> Json:
+    """A copy along the expanded paths; everything else is shared with the original."""
+    kind = thing.get("object", "")
+    if kind == "list":
+        inner = tree.get("data")
+        if inner is None or len(tree) > 1:
+            name = next(part for part in tree if part != "data")
+            raise cannot_expand(name, hint=" You may want to try expanding 'data." + name + "' instead.")
+        return {**thing, "data": [expanded(box, item, inner) for item in thing["data"]]}
+    return expanded_hash(box, kind, "", thing, tree)
+
+
+def expanded_hash(box: Box, kind: str, prefix: str, value: Json, tree: Tree) -> Json:
+    copy = dict(value)
+    allowed = EXPANDABLE.get(kind, set())
+    for name, inner in tree.items():
+        path, current = prefix + name, value.get(name)
+        if (kind, path) in SUBLISTS:
+            listing = SUBLISTS[kind, path](box, value)
+            copy[name] = expanded(box, listing, inner) if inner else listing
+        elif isinstance(current, dict) and inner:
+            if "object" in current:
+                copy[name] = expanded(box, current, inner)
+            else:
+                copy[name] = expanded_hash(box, kind, path + ".", current, inner)
+        elif isinstance(current, list) and inner:
+            copy[name] = [expanded(box, item, inner) for item in current]
+        elif path not in allowed:
+            raise cannot_expand(path)
+        elif isinstance(current, str):
+            target = box.state.objects.get(current, current)
+            copy[name] = expanded(box, target, inner) if inner and isinstance(target, dict) else target
+    return copy
+
+
+def cannot_expand(name: str, hint: str = "") -> Problem:
+    return Problem(f"This property cannot be expanded ({name}).{hint}", param="expand")
+
+
+def line_items(box: Box, session: Json) -> Json:
+    return {
+        "object": "list",
+        "data": box.state.secret(session)["line_items"],
+        "has_more": False,
+        "url": f"/v1/checkout/sessions/{session['id']}/line_items",
+    }
+
+
+def refunds(box: Box, charge: Json) -> Json:
+    found = box.state.all("refund", charge=charge["id"])[::-1]
+    return {"object": "list", "data": found[:10], "has_more": len(found) > 10, "url": f"/v1/charges/{charge['id']}/refunds"}
+
+
+SUBLISTS = {("checkout.session", "line_items"): line_items, ("charge", "refunds"): refunds}

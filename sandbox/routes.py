@@ -1,0 +1,93 @@
+"""Every call of Stripe's API that the sandbox answers: one row each. Parameters come from the row's own text."""
+
+from collections.abc import Callable
+
+from sandbox import (
+    account,
+    balance,
+    catalogue,
+    charges,
+    checkout_payment,
+    checkout_sessions,
+    customers,
+    disputes,
+    event_listing,
+    payment_intents,
+    payment_methods,
+    refunds,
+    webhook_endpoints,
+)
+from sandbox.call import Call, Text
+from sandbox.state import Json
+
+Handler = Callable[[Call], Json | Text]
+
+ROUTES: dict[str, Handler] = {
+    "GET /v1/account": account.retrieve,
+    "GET /v1/accounts/{account}": account.retrieve,
+    "GET /v1/balance": balance.total,
+    "GET /v1/balance_transactions": balance.index,
+    "GET /v1/balance_transactions/{id}": balance.retrieve,
+    "GET /v1/charges": charges.index,
+    "GET /v1/charges/{charge}": charges.retrieve,
+    "POST /v1/charges/{charge}": charges.update,
+    "GET /v1/checkout/sessions": checkout_sessions.index,
+    "POST /v1/checkout/sessions": checkout_sessions.create,
+    "GET /v1/checkout/sessions/{session}": checkout_sessions.retrieve,
+    "POST /v1/checkout/sessions/{session}": checkout_sessions.update,
+    "POST /v1/checkout/sessions/{session}/expire": checkout_sessions.expire,
+    "GET /v1/checkout/sessions/{session}/line_items": checkout_sessions.line_items,
+    "GET /v1/customers": customers.index,
+    "POST /v1/customers": customers.create,
+    "GET /v1/customers/{customer}": customers.retrieve,
+    "POST /v1/customers/{customer}": customers.update,
+    "DELETE /v1/customers/{customer}": customers.delete,
+    "GET /v1/customers/{customer}/payment_methods": payment_methods.index_of_customer,
+    "GET /v1/customers/{customer}/payment_methods/{payment_method}": payment_methods.retrieve_of_customer,
+    "GET /v1/disputes": disputes.index,
+    "GET /v1/disputes/{dispute}": disputes.retrieve,
+    "POST /v1/disputes/{dispute}": disputes.update,
+    "POST /v1/disputes/{dispute}/close": disputes.close,
+    "GET /v1/events": event_listing.index,
+    "GET /v1/events/{id}": event_listing.retrieve,
+    "GET /v1/payment_intents": payment_intents.index,
+    "POST /v1/payment_intents": payment_intents.create,
+    "GET /v1/payment_intents/{intent}": payment_intents.retrieve,
+    "POST /v1/payment_intents/{intent}": payment_intents.update,
+    "POST /v1/payment_intents/{intent}/cancel": payment_intents.cancel,
+    "POST /v1/payment_intents/{intent}/capture": payment_intents.capture,
+    "POST /v1/payment_intents/{intent}/confirm": payment_intents.confirm,
+    "GET /v1/payment_methods": payment_methods.index,
+    "POST /v1/payment_methods": payment_methods.create,
+    "GET /v1/payment_methods/{payment_method}": payment_methods.retrieve,
+    "POST /v1/payment_methods/{payment_method}": payment_methods.update,
+    "POST /v1/payment_methods/{payment_method}/attach": payment_methods.attach,
+    "POST /v1/payment_methods/{payment_method}/detach": payment_methods.detach,
+    "GET /v1/payment_pages/{session}": checkout_payment.retrieve_page,
+    "POST /v1/payment_pages/{session}/confirm": checkout_payment.confirm_page,
+    "GET /v1/prices": catalogue.index_prices,
+    "POST /v1/prices": catalogue.create_price,
+    "GET /v1/prices/{price}": catalogue.retrieve_price,
+    "POST /v1/prices/{price}": catalogue.update_price,
+    "GET /v1/products": catalogue.index_products,
+    "POST /v1/products": catalogue.create_product,
+    "GET /v1/products/{id}": catalogue.retrieve_product,
+    "POST /v1/products/{id}": catalogue.update_product,
+    "DELETE /v1/products/{id}": catalogue.delete_product,
+    "GET /v1/refunds": refunds.index,
+    "POST /v1/refunds": refunds.create,
+    "GET /v1/refunds/{refund}": refunds.retrieve,
+    "POST /v1/refunds/{refund}": refunds.update,
+    "POST /v1/refunds/{refund}/cancel": refunds.cancel,
+    "GET /v1/webhook_endpoints": webhook_endpoints.index,
+    "POST /v1/webhook_endpoints": webhook_endpoints.create,
+    "GET /v1/webhook_endpoints/{webhook_endpoint}": webhook_endpoints.retrieve,
+    "POST /v1/webhook_endpoints/{webhook_endpoint}": webhook_endpoints.update,
+    "DELETE /v1/webhook_endpoints/{webhook_endpoint}": webhook_endpoints.delete,
+}
+
+# What a browser may call with a publishable key.
+PUBLISHABLE = frozenset({
+    "GET /v1/payment_intents/{intent}", "POST /v1/payment_intents/{intent}/confirm", "POST /v1/payment_methods",
+    "GET /v1/payment_pages/{session}", "POST /v1/payment_pages/{session}/confirm",
+})  # fmt: skip
