@@ -14,7 +14,7 @@ from aiohttp import web
 from sandbox.box import ACCOUNT, Box
 from sandbox.call import Call, Text
 from sandbox.events import VERSION, Cause
-from sandbox.expansion import expanded, tree_of
+from sandbox.expansion import check_before, expanded, tree_of
 from sandbox.faults import problem_of
 from sandbox.forms import decode_form
 from sandbox.idempotency import fingerprint_of
@@ -162,6 +162,8 @@ def work(call: Call, template: str) -> tuple[int, str, bool]:
     box.cause = Cause(call.request_id, call.idempotency_key)
     try:
         tree = tree_of(call.params.pop("expand", []))
+        if tree and template.startswith("POST "):
+            check_before(call.path, tree)
         result = ROUTES[template](call)
         if isinstance(result, Text):
             text = result.text

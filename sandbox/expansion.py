@@ -15,7 +15,7 @@ EXPANDABLE = {
     "checkout.session": {"customer", "invoice", "line_items", "payment_intent", "payment_link", "setup_intent",
                          "subscription"},
     "customer": {"default_source", "invoice_settings.default_payment_method", "subscriptions", "tax"},
-    "dispute": {"charge", "payment_intent"},
+    "dispute": {"balance_transactions.source", "charge", "payment_intent"},
     "item": {"price.product"},
     "payment_intent": {"customer", "invoice", "latest_charge", "payment_method", "review"},
     "payment_method": {"customer"},
@@ -24,7 +24,11 @@ EXPANDABLE = {
     "refund": {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent",
                "payment_method"},
 }  # fmt: skip
-ACCEPTED_WITHOUT_EFFECT = {"subscriptions", "tax", "currency_options", "review", "invoice"}
+MADE_BY = {
+    "charges": "charge", "checkout": "checkout.session", "customers": "customer", "disputes": "dispute",
+    "payment_intents": "payment_intent", "payment_methods": "payment_method", "prices": "price", "products": "product",
+    "refunds": "refund",
+}  # fmt: skip
 
 
 def tree_of(paths: list[str]) -> Tree:
@@ -37,6 +41,15 @@ def tree_of(paths: list[str]) -> Tree:
         for part in parts:
             node = node.setdefault(part, {})
     return root
+
+
+def check_before(path: str, tree: Tree) -> None:
+    """Refuse a wrong first step before a call does its work, rather than after."""
+    kind = MADE_BY.get(path.split("/")[2], "")
+    first_steps = {name.partition(".")[0] for name in EXPANDABLE.get(kind, ())}
+    for name in tree:
+        if name not in first_steps:
+            raise cannot_expand(name)
 
 
 def expanded(box: Box, thing: Json, tree: Tree) -> Json:

@@ -205,6 +205,12 @@ def test_expansion_reaches_through_lists_and_refuses_what_is_no_relation(client:
     assert refused["message"] == "This property cannot be expanded (status)."
 
 
+def test_wrong_expansion_is_refused_before_the_work(control: Control) -> None:
+    answer = control.api("POST", "/v1/customers", {"name": "Ada", "expand[]": "colour"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "expand")
+    assert control.api("GET", "/v1/customers").json()["data"] == []
+
+
 def test_unknown_ids_and_addresses_are_not_found(control: Control) -> None:
     assert control.api("GET", "/v1/refunds/re_none").json()["error"]["code"] == "resource_missing"
     assert control.api("GET", "/v1/unheard_of").status_code == 404

@@ -1,0 +1,203 @@
+"""`make demo`: everything on this machine, in the foreground, until interrupted.
+
+Makes a database below .demo/, starts the Stripe sandbox, the worker, the scheduler and the web server, waits until
+they answer, gives a test donation, and prints where to look. Ports come from PORT and SANDBOX_PORT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE = BASE_DIR / ".demo"
+READY_WITHIN_S = 60
+
+
+def main() -> int:
+    port, sandbox_port = _port("PORT", 8000), _port("SANDBOX_PORT", 12111)
+    web, stripe = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
+    for number in (port, sandbox_port):
+        if _in_use(number):
+            return _fail(f"Port {number} is taken. Choose others: PORT=8001 SANDBOX_PORT=12112 make demo")
+    STATE.mkdir(exist_ok=True)
+    (BASE_DIR / "staticfiles").mkdir(exist_ok=True)
+    env = _environment(web, stripe)
+    python = sys.executable
+    _say("Preparing the database …")
+    for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--verbosity", "0"]):
+        if subprocess.run([python, "manage.py", *command], cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL).returncode:  # noqa: S603
+            return _fail(f"manage.py {command[0]} failed; the lines above say why.")
+    hook = [f"{web}/api/payments/stripe/webhook", env["STRIPE_WEBHOOK_SECRET"]]
+    sandbox = [python, "-m", "sandbox", "--port", str(sandbox_port), "--data", str(STATE / "sandbox.sqlite3")]
+    programs = {
+        "sandbox": [*sandbox, "--webhook-url", hook[0], "--webhook-secret", hook[1]],
+        "web": [python, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"],
+        "worker": [python, "manage.py", "db_worker", "--no-reload", "--interval", "0.5"],
+        "scheduler": [python, "manage.py", "sweep", "--every", "60"],
+    }
+    _say("Starting sandbox, web server, worker and scheduler …")
+    signal.signal(signal.SIGTERM, _interrupt)
+    running = {name: _start(name, command, env) for name, command in programs.items()}
+    try:
+        return _run(running, web, stripe)
+    except KeyboardInterrupt:
+        _say("\nStopping.")
+        return 0
+    finally:
+        _stop(running)
+
+
+def _run(running: dict[str, subprocess.Popen[bytes]], web: str, stripe: str) -> int:
+    started = time.monotonic()
+    while not (_answers(f"{web}/readyz") and _answers(f"{stripe}/_sandbox/healthz")):
+        if died := _first_dead(running):
+            return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
+        if time.monotonic() - started > READY_WITHIN_S:
+            return _fail(f"Nothing answered within {READY_WITHIN_S} s. See the logs in .demo/")
+        time.sleep(0.1)
+    _say(_welcome(web, stripe))
+    _give_once(web, stripe)
+    while not (died := _first_dead(running)):
+        time.sleep(0.5)
+    return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
+
+
+def _environment(web: str, stripe: str) -> dict[str, str]:
+    """What the processes see: the demonstration's own values, whatever a .env file or the shell says."""
+    key = STATE / "secret_key"
+    if not key.exists():
+        key.write_text(secrets.token_urlsafe(50))
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "PYTHONUNBUFFERED": "1",
+        "SECRET_KEY": key.read_text(),
+        "DEBUG": "0",
+        "LIVE_MODE": "0",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "DATABASE_URL": f"sqlite:///{STATE / 'largesse.sqlite3'}",
+        "CACHE_URL": "locmemcache://",
+        "WEB_CONCURRENCY": "1",
+        "STRIPE_SECRET_KEY": "sk_test_" + "largessedemo" * 2,
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_" + "largessedemo" * 2,
+        "STRIPE_WEBHOOK_SECRET": "whsec_largesse_demo",
+        "STRIPE_API_BASE": stripe,
+        "FRONTEND_URL": web,
+        "CORS_ALLOWED_ORIGINS": f"{web},http://localhost:3000",
+        "EMAIL_URL": f"filemail:///{STATE / 'mail'}",
+        "TRUSTED_PROXIES": "0",
+    }
+
+
+def _start(name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    with (STATE / f"{name}.log").open("wb") as log:
+        # A session of its own, so that an interrupt reaches this program alone, which then stops the others in order.
+        return subprocess.Popen(  # noqa: S603
+            command, cwd=BASE_DIR, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def _stop(running: dict[str, subprocess.Popen[bytes]]) -> None:
+    for process in running.values():
+        if process.poll() is None:
+            process.terminate()
+    for process in running.values():
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _give_once(web: str, stripe: str) -> None:
+    """One gift of $25 by the public API, paid at the sandbox, as a front end and a donor would."""
+    campaign = _json(f"{web}/api/campaigns/clean-water")
+    _say(f"A test gift of $25 is on its way to “{campaign['title']}”, which has {campaign['current_amount']} …")
+    gift = {"amount": 25, "campaign_id": campaign["id"], "donor_name": "Largesse demo", "email": "demo@example.org"}
+    started = _json(f"{web}/api/donations/create-checkout-session/", gift)
+    _json(f"{stripe}/_sandbox/checkout_sessions/{started['session_id']}/pay", {"card": "4242424242424242"})
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        now = _json(f"{web}/api/campaigns/clean-water")
+        if now["donation_count"] > campaign["donation_count"]:
+            _say(f"… it has arrived by webhook: the campaign now has {now['current_amount']} {now['currency']}.\n")
+            return
+        time.sleep(0.2)
+    _say("… it has not arrived within 15 s. See .demo/web.log and .demo/sandbox.log")
+
+
+def _welcome(web: str, stripe: str) -> str:
+    return f"""
+  Largesse is running.
+
+    Give            {web}/            card 4242 4242 4242 4242, any future date, any CVC
+    Admin           {web}/admin/      staff@example.org, password largesse-demo
+    A donor         {web}/account     donor@example.org, password largesse-demo
+    API             {web}/api/docs/
+    Stripe sandbox  {stripe}    (docs/sandbox.md: more cards, refunds, disputes, time travel)
+    Mails           .demo/mail/     Logs  .demo/*.log     Fresh start  rm -r .demo
+
+  Ctrl-C stops everything.
+"""
+
+
+def _json(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  loopback
+    with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _first_dead(running: dict[str, subprocess.Popen[bytes]]) -> str | None:
+    return next((name for name, process in running.items() if process.poll() is not None), None)
+
+
+def _port(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        sys.exit(f"{name} must be a port number, not {value!r}.")
+    return int(value)
+
+
+def _in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Finish what was left over."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from payments.sweeping import sweep
+
+
+class Command(BaseCommand):
+    help = (
+        "Applies failed and parked events that are due, closes sessions that ended, sends refunds and receipts that were "
+        "left behind. Safe to run twice and to interrupt.\n\nExample: manage.py sweep --every 60"
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--every", type=int, metavar="SECONDS", help="go on until stopped, with this pause")
+        parser.add_argument("--json", action="store_true", help="one JSON object a run instead of text")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["every"]:
+            self._tell(sweep(), as_json=options["json"])
+            return
+        stopped = threading.Event()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            stopped.set()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        while not stopped.wait(options["every"]):
+            close_old_connections()
+            self._tell(sweep(), as_json=options["json"])
+
+    def _tell(self, done: dict[str, int], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(done))
+        else:
+            parts = [f"{count} {what}" for what, count in done.items() if count]
+            self.stdout.write("swept " + (", ".join(parts) or "nothing: all is done"))
