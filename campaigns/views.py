@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import User
 from campaigns.editing import change_campaign, open_campaign
-from campaigns.models import Campaign, tallied
+from campaigns.models import Campaign, CampaignQuerySet, tallied
 from campaigns.serializers import CampaignSerializer, CampaignWriteSerializer, ProofSerializer
 from campaigns.tallying import prove
 from conventions.errors import NotFound
@@ -58,7 +59,7 @@ class CampaignList(APIView):
             raise ValidationError({"order": f"Choose one of {', '.join(sorted(ORDERS))}."})
         pages = NewestFirst()
         pages.ordering = ORDERS[order]
-        page = pages.paginate_queryset(_filtered(request).with_totals(), request, view=self)
+        page = pages.paginate_queryset(_filtered(request).with_totals(), request, view=self) or []
         return pages.get_paginated_response(CampaignSerializer(page, many=True).data)
 
     @extend_schema(
@@ -75,7 +76,7 @@ class CampaignList(APIView):
     def post(self, request: Request) -> Response:
         serializer = CampaignWriteSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        campaign = open_campaign(fields=serializer.validated_data, owner=request.user)
+        campaign = open_campaign(fields=serializer.validated_data, owner=cast(User, request.user))
         return Response(CampaignSerializer(find_campaign(campaign.pk, request.user)).data, status=201)
 
 
@@ -138,7 +139,7 @@ def find_campaign(id_or_slug: str, user: Any) -> Campaign:
     return campaign
 
 
-def _filtered(request: Request) -> QuerySet[Campaign]:
+def _filtered(request: Request) -> CampaignQuerySet:
     campaigns = Campaign.objects.all() if request.user.is_staff else Campaign.objects.public()
     state, words = request.query_params.get("state"), request.query_params.get("search", "").strip()[:100]
     if state:

@@ -101,7 +101,7 @@ def read_environment(env: environ.Env | None = None) -> Environment:
         stripe_publishable_key=env.str("STRIPE_PUBLISHABLE_KEY", default=""),
         stripe_webhook_secrets=secrets,
         stripe_api_base=api_base,
-        stripe_js_url=env.str("STRIPE_JS_URL", default="https://js.stripe.com/v3/"),
+        stripe_js_url=env.str("STRIPE_JS_URL", default="") or "https://js.stripe.com/v3/",
         live_mode=live_mode,
         frontend_url=frontend_url,
         cors_allowed_origins=tuple(env.list("CORS_ALLOWED_ORIGINS", default=[frontend_url])),

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
 
-class StrictBodies(OpenApiSerializerExtension):
+class StrictBodies(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # the library's __init_subclass__
     """A StrictSerializer refuses fields that it does not know."""
 
     target_class = "conventions.serializers.StrictSerializer"

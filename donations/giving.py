@@ -14,6 +14,7 @@ from donations.errors import CampaignNotLive
 from donations.models import Donation, Donor
 from payments import checkout, ledger
 from payments.checkout import Idempotency
+from payments.errors import StripeRefused
 from payments.models import LedgerAccount, Payment
 from payments.money import Money, check_currency
 
@@ -58,7 +59,7 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
             purpose="donation",
             destination=campaign.account,
             money=money,
-            via=Payment.Via.CHECKOUT,  # type: ignore[attr-defined]
+            via=Payment.Via.CHECKOUT,
             user=user,
             customer_email=gift.email or (user.email if user else ""),
             customer_name=gift.donor_name,
@@ -67,7 +68,13 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
         if is_new:
             _write_down(gift, campaign, payment, user)
     call = checkout.latest_call(payment.pk, SESSION)
-    answer = checkout.send(call)
+    try:
+        answer = checkout.send(call)
+    except StripeRefused:
+        with transaction.atomic():
+            checkout.give_up(payment)
+            Donation.objects.filter(payment=payment, state=Donation.State.PENDING).update(state=Donation.State.ABANDONED)
+        raise
     return CheckoutStarted(url=answer["url"], session_id=answer["id"], donation_id=payment.subject_id)
 
 

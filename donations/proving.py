@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.db.models import Count, F, Q, Sum
 
@@ -39,13 +40,13 @@ def _donations_follow_payments() -> Iterator[str]:
 
 def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
     campaigns = {c.pk: c for c in Campaign.objects.filter(pk__in=chunk)}
-    tallies = {
+    tallies: dict[str, Any] = {
         row["campaign"]: row
         for row in CampaignTally.objects.filter(campaign__in=chunk)
         .values("campaign")
         .annotate(**{f"sum_{name}": Sum(name) for name in TOTALS})
     }
-    gifts = {row["campaign"]: row for row in _gifts(chunk)}
+    gifts: dict[str, Any] = {row["campaign"]: row for row in _gifts(chunk)}
     supporters = dict(Supporter.objects.filter(campaign__in=chunk, count__gt=0).values_list("campaign").annotate(n=Count("pk")))
     booked = ledger.balances([campaign.account for campaign in campaigns.values()])
     for pk, campaign in sorted(campaigns.items()):
@@ -62,7 +63,7 @@ def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
     yield from _supporters_add_up(chunk)
 
 
-def _gifts(chunk: list[str]) -> Iterator[dict[str, int]]:
+def _gifts(chunk: list[str]) -> Iterator[Any]:
     paid = Q(payment__paid_at__isnull=False)
     counted = Q(state__in=COUNTED)
     yield from (

@@ -22,7 +22,7 @@ class AmountField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> str | int | Decimal:
         if isinstance(data, bool) or not isinstance(data, str | int | Decimal):
             self.fail("invalid")
-        return data  # type: ignore[no-any-return]
+        return data
 
     def to_representation(self, value: Any) -> str:
         return str(value)

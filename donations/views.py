@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -120,11 +120,11 @@ class MyDonations(APIView):
     )
     def get(self, request: Request) -> Response:
         """The signed-in donor's gifts, newest first, in every state."""
-        user: User = request.user
+        user = cast(User, request.user)
         donor_of(user)
         pages = NewestFirst()
         gifts = _with_details(Donation.objects.of_user(user))
-        page = pages.paginate_queryset(gifts, request, view=self)
+        page = pages.paginate_queryset(gifts, request, view=self) or []
         return pages.get_paginated_response(serializers.OwnGiftSerializer(page, many=True).data)
 
 
@@ -164,7 +164,7 @@ class DonorMe(APIView):
         return Response(serializers.DonorSerializer(donor).data)
 
     def _donor(self, request: Request) -> Any:
-        donor = donor_of(request.user)
+        donor = donor_of(cast(User, request.user))
         if donor is None:
             raise NotFound("No gift is known under your address yet, or the address is not verified.")
         return donor

@@ -123,6 +123,13 @@ def session_params(
     return params
 
 
+def give_up(payment: Payment) -> None:
+    """Nothing can come of a payment whose session or intent Stripe refused to open; call it in a transaction."""
+    Payment.objects.filter(pk=payment.pk, status="open", checkout_session=None, payment_intent=None).update(
+        status="canceled", canceled_at=timezone.now()
+    )
+
+
 def plan_call(subject_id: str, operation: str, params: Mapping[str, Any], *, attempt: int = 1) -> StripeCall:
     """Write down a call before it is sent, in the transaction that commits what it is for."""
     return StripeCall.objects.create(

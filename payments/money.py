@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from babel.core import Locale
-from babel.numbers import format_currency, get_currency_name
+from babel.numbers import format_currency, get_currency_name, get_currency_symbol
 
 from conventions.errors import InvalidInput
 
@@ -127,6 +127,8 @@ class Money:
         fraction = "." + "0" * decimals if decimals else ""
         # A pattern of our own: Babel's currency_digits are CLDR's, which are not Stripe's.
         pattern = Locale.parse(locale).currency_formats["standard"].pattern.split(";")[0]
+        if get_currency_symbol(self.currency.upper(), locale=locale)[-1].isalpha():
+            pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")  # letters stand off: “KWD 5.120”
         return format_currency(
             self.decimal,
             self.currency.upper(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import requests
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 MOST_PAGES = 50
+# https://docs.stripe.com/error-codes
+AMOUNT_CODES = frozenset({"amount_too_small", "amount_too_large", "invalid_charge_amount"})
 PAID_SESSION = ["payment_intent.latest_charge"]
 
 
@@ -31,7 +33,7 @@ def _client(key: str, api_base: str | None, retries: int, timeout: tuple[int, in
         stripe_version=settings.STRIPE_API_VERSION,
         base_addresses={"api": api_base} if api_base else None,
         max_network_retries=retries,  # a StripeClient retries nothing unless told
-        http_client=stripe.RequestsClient(timeout=timeout),  # type: ignore[arg-type]  # a pair is what requests takes
+        http_client=stripe.RequestsClient(timeout=timeout),
     )
 
 
@@ -67,26 +69,26 @@ def retrieve_charge(charge: str) -> Json:
 
 
 def list_refunds(*, payment_intent: str) -> Iterator[Json]:
-    return _pages(lambda page: client().v1.refunds.list({"payment_intent": payment_intent, **page}))
+    return _pages(client().v1.refunds.list, {"payment_intent": payment_intent})
 
 
 def find_session(*, client_reference_id: str, created_after: int) -> Json | None:
     """The session that a lost call made, looked for among those made since `created_after` (Unix seconds)."""
-    for session in _pages(lambda page: client().v1.checkout.sessions.list({"created": {"gte": created_after}, **page})):
+    for session in _pages(client().v1.checkout.sessions.list, {"created": {"gte": created_after}}):
         if session.get("client_reference_id") == client_reference_id:
             return session
     return None
 
 
-def _pages(fetch: Callable[[Json], Any]) -> Iterator[Json]:
+def _pages(fetch: Callable[..., Any], filters: Json) -> Iterator[Json]:
     """All objects of a list, at most MOST_PAGES pages of a hundred."""
-    page: Json = {"limit": 100}
+    params = {**filters, "limit": 100}
     for _ in range(MOST_PAGES):
-        answer = _call(lambda page=page: fetch(page))  # type: ignore[misc]
+        answer = _call(partial(fetch, params))
         yield from answer["data"]
         if not answer["has_more"]:
             return
-        page = {"limit": 100, "starting_after": answer["data"][-1]["id"]}
+        params = {**params, "starting_after": answer["data"][-1]["id"]}
     logger.warning("a list at Stripe has more than %s pages; the rest was not read", MOST_PAGES)
 
 
@@ -119,7 +121,8 @@ def _call(send: Callable[[], Any]) -> Json:
         logger.error("Stripe refuses our request: %s (%s, %s)", error, error.code, error.param)
         refused = StripeRefused(error.user_message or "The payment service refused this request.")
         refused.code = error.code or StripeRefused.code
-        refused.extra = {"param": error.param} if error.param else {}
+        if refused.code in AMOUNT_CODES:  # a minimum that our table does not know
+            refused.fields = {"amount": [refused.message]}
         raise refused from error
     except stripe.StripeError as error:
         logger.error("Stripe failed: %s (status %s)", error, error.http_status)

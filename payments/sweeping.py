@@ -62,7 +62,7 @@ def apply_stored(ids: Sequence[str], *, take_in_unmatched: bool = False) -> int:
     are finished now."""
     try:
         states = settle_stored(ids, take_in_unmatched=take_in_unmatched).states
-    except Exception as error:  # noqa: BLE001  kept on the event's row, which staff are told of
+    except Exception as error:
         if len(ids) > 1:
             return sum(apply_stored([pk], take_in_unmatched=take_in_unmatched) for pk in ids)
         logger.exception("%s could not be applied", ids[0])
@@ -109,7 +109,7 @@ def _settle_ended_sessions() -> int:
     settled = 0
     for session in ended.values_list("checkout_session", flat=True)[:MOST_CALLS]:
         try:
-            fetched = stripe_gateway.retrieve_session(session)
+            fetched = stripe_gateway.retrieve_session(str(session))
         except DomainError as error:
             logger.warning("session %s cannot be looked at: %s", session, error)
             break

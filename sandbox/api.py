@@ -65,8 +65,7 @@ def find_route(method: str, path: str) -> tuple[str, dict[str, str]]:
     found = ROUTER.find(method, path)
     if found is None:
         raise Problem(
-            f"Unrecognized request URL ({method}: {path}). The sandbox implements a part of Stripe's API; "
-            "see docs/sandbox.md.",
+            f"Unrecognized request URL ({method}: {path}). The sandbox implements a part of Stripe's API; see docs/sandbox.md.",
             status=404,
         )
     return found

@@ -11,9 +11,7 @@ from sandbox.instruments import Decline, Instrument
 from sandbox.problems import Problem
 from sandbox.state import Json
 
-NOT_AUTHENTICATED = (
-    "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-)
+NOT_AUTHENTICATED = "We are unable to authenticate your payment method. Please choose a different payment method and try again."
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
@@ -61,9 +59,7 @@ def ask_for_challenge(box: Box, intent: Json, method: Json, return_url: str | No
     if return_url is None:
         sdk = {"type": "three_d_secure_redirect", "stripe_js": page, "source": box.ids.new("src_1")}
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": sdk}
-    box.state.change(
-        intent, status="requires_action", next_action=action, payment_method=method["id"], last_payment_error=None
-    )
+    box.state.change(intent, status="requires_action", next_action=action, payment_method=method["id"], last_payment_error=None)
     box.emit("payment_intent.requires_action", intent)
 
 

@@ -17,9 +17,7 @@ def make(box: Box, **fields: Any) -> Json:
     """A new customer, and the event that tells of it."""
     created = box.clock.now()
     prefix = box.ids.hidden(8).upper()
-    customer = box.state.add(
-        shapes.thing("customer", box.ids.new("cus_")[:18], created, invoice_prefix=prefix, **fields)
-    )
+    customer = box.state.add(shapes.thing("customer", box.ids.new("cus_")[:18], created, invoice_prefix=prefix, **fields))
     box.emit("customer.created", customer)
     return customer
 

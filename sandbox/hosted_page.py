@@ -44,7 +44,7 @@ def method_choice(kinds: list[str], chosen: str) -> str:
         mark = ' id="sepa" checked' if only == "sepa_debit" else ""
         return f'<input type="radio" hidden name="method" value="{only}" checked{mark}>'
     return (
-        '<fieldset><legend>Payment method</legend>'
+        "<fieldset><legend>Payment method</legend>"
         f'<label class="choice"><input type="radio" name="method" value="card"{checked(chosen != "sepa_debit")}>Card'
         '</label><label class="choice"><input type="radio" name="method" value="sepa_debit" id="sepa"'
         f"{checked(chosen == 'sepa_debit')}>SEPA Direct Debit</label></fieldset>"
@@ -56,10 +56,7 @@ def checked(yes: bool) -> str:
 
 
 def field(name: str, label: str, value: str, more: str = "") -> str:
-    return (
-        f'<label for="{name}">{escape(label)}</label>'
-        f'<input id="{name}" name="{name}" value="{escape(value)}" {more}>'
-    )
+    return f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" value="{escape(value)}" {more}>'
 
 
 def hints() -> str:
@@ -103,7 +100,7 @@ def challenge(intent: Json) -> str:
     amount = escape(display(intent["amount"], intent["currency"]))
     return document(
         title="3-D Secure – sandbox",
-        body=f'<section><h1>Your bank asks: is it you?</h1><p>A payment of <strong>{amount}</strong> waits for you. '
+        body=f"<section><h1>Your bank asks: is it you?</h1><p>A payment of <strong>{amount}</strong> waits for you. "
         "This page stands in for a bank's 3-D Secure check.</p>"
         f'<form method="post" action="/3ds/{intent["id"]}">'
         '<button name="outcome" value="complete">Complete authentication</button>'

@@ -34,9 +34,7 @@ class Idempotency:
     def begin(self, key: str, fingerprint: str, *, now: int) -> Answered | None:
         """The earlier answer, if there is one; else the key is in use until `end`."""
         if len(key) > MAX_LENGTH:
-            raise Problem(
-                f"Idempotency keys may only be up to {MAX_LENGTH} characters.", code="idempotency_key_too_long"
-            )
+            raise Problem(f"Idempotency keys may only be up to {MAX_LENGTH} characters.", code="idempotency_key_too_long")
         earlier = self.answered.get(key)
         if earlier is not None and earlier.created <= now - DAY:
             self.forget(key)

@@ -48,8 +48,7 @@ def read_currency(currency: str, *, param: str = "currency") -> str:
     lowered = currency.lower()
     if lowered not in CURRENCIES:
         raise Problem(
-            f"Invalid currency: {lowered}. Stripe currently supports these currencies: "
-            + ", ".join(sorted(CURRENCIES)),
+            f"Invalid currency: {lowered}. Stripe currently supports these currencies: " + ", ".join(sorted(CURRENCIES)),
             param=param,
         )
     return lowered

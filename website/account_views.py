@@ -25,7 +25,7 @@ class LogIn(LoginView):
     template_name = "website/login.html"
     redirect_authenticated_user = True
 
-    def get_success_url_allowed_hosts(self) -> set[str]:
+    def get_success_url_allowed_hosts(self, request: HttpRequest | None = None) -> set[str]:
         """No host at all: `next=` leads to paths of this site only."""
         return set()
 
@@ -42,7 +42,7 @@ class LogIn(LoginView):
 class LogOut(LogoutView):
     """By POST only, and from there to paths of this site only."""
 
-    def get_success_url_allowed_hosts(self) -> set[str]:
+    def get_success_url_allowed_hosts(self, request: HttpRequest | None = None) -> set[str]:
         return set()
 
 

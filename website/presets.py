@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from payments.money import MAXIMUM_MINOR, Money, exponent, minimum_minor
 
 STEPS = (5, 10, 20, 50, 100)
-# How many units buy roughly what a dollar does; a currency not listed counts as near enough.
+# How many units buy roughly what a dollar does, as far as a hundred times that can be charged; a currency not listed
+# counts as near enough.
 UNITS_PER_STEP = {
     "jpy": 100, "krw": 1000, "vnd": 20_000, "clp": 1000, "bif": 2000, "djf": 200, "gnf": 10_000, "kmf": 500, "mga": 5000,
     "pyg": 10_000, "rwf": 1000, "vuv": 100, "xaf": 500, "xof": 500, "xpf": 100, "isk": 100, "ugx": 5000,
-    "idr": 10_000, "cop": 5000, "huf": 200, "inr": 50, "uzs": 10_000, "lbp": 50_000, "mmk": 2000, "tzs": 2000, "ngn": 1000,
+    "idr": 5000, "cop": 5000, "huf": 200, "inr": 50, "uzs": 5000, "lbp": 5000, "mmk": 2000, "tzs": 2000, "ngn": 1000,
     "pkr": 200, "lkr": 200, "kes": 100, "ars": 1000, "crc": 500, "amd": 500, "kzt": 500, "mnt": 2000, "khr": 5000,
-    "lak": 20_000, "rsd": 100, "jmd": 100, "php": 50, "thb": 20, "twd": 20, "czk": 20, "mxn": 20, "sek": 10, "nok": 10,
+    "lak": 5000, "rsd": 100, "jmd": 100, "php": 50, "thb": 20, "twd": 20, "czk": 20, "mxn": 20, "sek": 10, "nok": 10,
     "dkk": 5, "zar": 20, "rub": 50, "uah": 50, "try": 20, "egp": 50, "hkd": 10, "cny": 5, "pln": 5, "brl": 5,
 }  # fmt: skip
 

@@ -51,7 +51,9 @@ def public_gifts() -> QuerySet[Donation]:
 def currencies() -> list[str]:
     """Those in which something was given publicly."""
     found: list[str] = cache.get_or_set(
-        "sponsors:currencies", lambda: sorted(set(public_gifts().order_by().values_list("currency", flat=True).distinct())), KEPT_S
+        "sponsors:currencies",
+        lambda: sorted(set(public_gifts().order_by().values_list("currency", flat=True).distinct())),
+        KEPT_S,
     )
     return found
 

@@ -102,9 +102,7 @@ def control(running: Control) -> Control:
 @pytest.fixture
 def client(control: Control) -> Iterator[stripe.StripeClient]:
     transport = stripe.RequestsClient(timeout=20)
-    yield stripe.StripeClient(
-        KEY, base_addresses={"api": control.url}, max_network_retries=0, http_client=transport
-    )
+    yield stripe.StripeClient(KEY, base_addresses={"api": control.url}, max_network_retries=0, http_client=transport)
     transport.close()  # type: ignore[no-untyped-call]
 
 

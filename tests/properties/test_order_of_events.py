@@ -30,7 +30,9 @@ PROFILE = settings(
 STORIES: dict[str, Callable[[Story], list[Envelope]]] = {
     "success": lambda s: s.succeeded(),
     "decline, then success": lambda s: s.declined() + s.succeeded(),
-    "partial refunds": lambda s: s.succeeded() + s.refunded("a", 700, at=100, in_all=700) + s.refunded("b", 300, at=200, in_all=1000),
+    "partial refunds": lambda s: (
+        s.succeeded() + s.refunded("a", 700, at=100, in_all=700) + s.refunded("b", 300, at=200, in_all=1000)
+    ),
     "full refund": lambda s: s.succeeded() + s.refunded("a", 2500, at=100, in_all=2500),
     "refund that fails": lambda s: s.succeeded() + s.refund_failed("a", 900, at=100),
     "dispute won": lambda s: s.succeeded() + s.disputed("won"),
@@ -65,7 +67,9 @@ def rows(payment_id: str) -> dict[str, Any]:
         "disputes": sorted(Dispute.objects.values_list("stripe_id", "amount_minor", *DISPUTE_COLUMNS), key=str),
         "transfers": sorted(
             (key.replace(payment_id, "pay"), debit, credit, amount, source)
-            for key, debit, credit, amount, source in Transfer.objects.values_list("key", "debit", "credit", "amount_minor", "source")
+            for key, debit, credit, amount, source in Transfer.objects.values_list(
+                "key", "debit", "credit", "amount_minor", "source"
+            )
         ),
         "donation": list(Donation.objects.values_list("state", "paid_at", "donor__email", "donor__name")),
         "supporters": list(Supporter.objects.values_list("donor__email", "count", "total_minor")),

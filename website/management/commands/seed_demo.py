@@ -25,10 +25,10 @@ CAMPAIGNS = (
 )
 STORY = """{summary}
 
-We are neighbours who started small and keep good books. Every gift shows up here at once, and every number on this page
+We are neighbours who started small and keep good books. Every gift shows up here at once, and every number on this page \
 can be opened into the single transfers behind it.
 
-What your gift does: the first half pays for material, the second for the hands that put it to use. When the goal is
+What your gift does: the first half pays for material, the second for the hands that put it to use. When the goal is \
 reached we go on for as long as there is need, and say so.
 """
 

@@ -1,0 +1,64 @@
+"""Finding a payment by any id that belongs to it, ours or Stripe's, by whole e-mail address, or by name."""
+
+from __future__ import annotations
+
+import re
+
+from django.db.models import Q, QuerySet
+
+from payments.models import Payment, StripeEvent
+
+ID = re.compile(r"[A-Za-z]{2,20}_[A-Za-z0-9_]{1,200}")
+PAYMENT_COLUMNS = {
+    "pay": "pk",
+    "cs": "checkout_session",
+    "pi": "payment_intent",
+    "ch": "charge",
+    "py": "charge",
+    "cus": "stripe_customer",
+    "re": "refunds__stripe_id",
+    "pyr": "refunds__stripe_id",
+    "dp": "disputes__stripe_id",
+    "du": "disputes__stripe_id",
+    "refund": "refunds__pk",
+    "dispute": "disputes__pk",
+    "transfer": "transfers__pk",
+    "user": "user",
+    "org": "organization",
+}
+HELP = "A whole id of any kind (pay_…, pi_…, cs_…, ch_…, re_…, evt_…), a whole e-mail address, or part of a name."
+
+
+def is_id(term: str) -> bool:
+    return ID.fullmatch(term) is not None
+
+
+def payments_matching(term: str) -> Q:
+    """What a search term says of payments. An id is looked up as a whole, and so is an address."""
+    term = term.strip()
+    if not is_id(term):
+        return Q(customer_email=term.lower()) if "@" in term else Q(customer_name__icontains=term)
+    prefix = term.partition("_")[0]
+    if prefix == "evt":
+        about = StripeEvent.objects.filter(pk=term).values_list("object_id", flat=True).first()
+        return payments_matching(about) if about and not about.startswith("evt_") else Q(pk__in=[])
+    return Q(**{PAYMENT_COLUMNS.get(prefix, "subject_id"): term})
+
+
+def stripe_ids(payment: Payment) -> list[str]:
+    """Every id under which Stripe's events speak of this payment (asks for its refunds and disputes)."""
+    known = [payment.checkout_session, payment.payment_intent, payment.charge]
+    known += payment.refunds.order_by("pk").values_list("stripe_id", flat=True)[:100]
+    known += payment.disputes.order_by("pk").values_list("stripe_id", flat=True)[:100]
+    return [identifier for identifier in known if identifier]
+
+
+def events_matching(term: str, events: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:
+    """An event by its id, or those about an object; for one of our payments, all about it."""
+    term = term.strip()
+    if term.startswith("evt_"):
+        return events.filter(pk=term)
+    if term.startswith("pay_"):
+        payment = Payment.objects.filter(pk=term).first()
+        return events.filter(object_id__in=stripe_ids(payment) if payment else [])
+    return events.filter(object_id=term)
