@@ -20,7 +20,7 @@ def progress_percent(net_minor: int, goal_minor: int | None) -> str | None:
     return str(share.quantize(Decimal("0.1"), rounding=ROUND_DOWN))
 
 
-class CampaignSerializer(serializers.Serializer[Campaign]):
+class CampaignSerializer(serializers.Serializer[Any]):
     """Reads campaigns annotated by `with_totals`. Amounts are decimal strings in major units."""
 
     id = serializers.CharField()

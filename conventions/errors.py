@@ -80,7 +80,7 @@ def render_exception(exc: Exception, context: dict[str, Any]) -> Response | None
     if getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
     if isinstance(exc, exceptions.Throttled):
-        headers["Retry-After"] = str(int(exc.wait or 1))
+        headers["Retry-After"] = str(int(getattr(exc, "wait", None) or 1))
         body = error_body("Too many requests. Please wait a moment and try again.", "rate_limited")
     elif isinstance(exc, exceptions.ValidationError):
         body = _validation_body(exc)

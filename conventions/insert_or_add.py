@@ -35,7 +35,7 @@ def insert_or_add(
     quote = connection.ops.quote_name
     fields = {name: _field(model, name) for name in rows[0]}
     table = quote(model._meta.db_table)
-    column = {name: quote(field.column) for name, field in fields.items()}
+    column = {name: quote(str(field.column)) for name, field in fields.items()}
     changes = [f"{column[n]} = {table}.{column[n]} + EXCLUDED.{column[n]}" for n in add]
     changes += [
         f"{column[n]} = CASE WHEN {table}.{column[n]} IS NULL OR EXCLUDED.{column[n]} > {table}.{column[n]} "
@@ -53,7 +53,7 @@ def insert_or_add(
     sql += f"ON CONFLICT ({', '.join(column[name] for name in key)}) "
     sql += f"DO UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
     if returning:
-        sql += " RETURNING " + ", ".join(quote(_field(model, name).column) for name in returning)
+        sql += " RETURNING " + ", ".join(quote(str(_field(model, name).column)) for name in returning)
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall()) if returning else []

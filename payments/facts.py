@@ -85,7 +85,8 @@ def moment(unix: int) -> datetime:
 
 def id_of(value: Any) -> str | None:
     """The id of an expandable field, expanded or not."""
-    return value["id"] if isinstance(value, Mapping) else value
+    found = value["id"] if isinstance(value, Mapping) else value
+    return str(found) if found else None
 
 
 # -- objects ----------------------------------------------------------------------------------------
@@ -283,7 +284,9 @@ def _dispute(event: StripeObject) -> Sighting:
     }.get(event["type"])
     if moved is None or getattr(seen.dispute, moved) is not None:
         return seen
-    return replace(seen, dispute=replace(seen.dispute, **{moved: at}))
+    if moved == "funds_withdrawn_at":
+        return replace(seen, dispute=replace(seen.dispute, funds_withdrawn_at=at))
+    return replace(seen, dispute=replace(seen.dispute, funds_reinstated_at=at))
 
 
 def _at_event(read: Callable[[StripeObject, datetime | None], Sighting]) -> Callable[[StripeObject], Sighting]:

@@ -32,7 +32,7 @@ def merge_payment(payment: Payment, seen: Sighting) -> None:
     payment.stripe_customer = payment.stripe_customer or seen.customer
     payment.receipt_url = payment.receipt_url or seen.receipt_url
     # One source of contact for each way of paying, so that two that differ cannot race.
-    if seen.session or payment.via == Payment.Via.INTENT:  # type: ignore[attr-defined]
+    if seen.session or payment.via == Payment.Via.INTENT:
         payment.customer_email = payment.customer_email or seen.customer_email.strip().lower()
         payment.customer_name = payment.customer_name or seen.customer_name.strip()[:200]
     payment.paid_at = earliest(payment.paid_at, seen.paid_at)

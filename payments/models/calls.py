@@ -32,4 +32,4 @@ class StripeCall(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.key
+        return str(self.key)

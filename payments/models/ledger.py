@@ -50,7 +50,7 @@ class LedgerAccount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return str(self.code)
 
 
 class Transfer(models.Model):
@@ -80,4 +80,4 @@ class Transfer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.key
+        return str(self.key)

@@ -29,7 +29,9 @@ def _status_follows_from_facts() -> Q:
 class Payment(models.Model):
     """One intent to collect money for the product row `subject_id` of `purpose`."""
 
-    Via = models.TextChoices("Via", {"CHECKOUT": "checkout", "INTENT": "intent"})
+    class Via(models.TextChoices):
+        CHECKOUT = "checkout"
+        INTENT = "intent"
 
     id = PublicIdField(prefix="pay")
     purpose = models.CharField(max_length=30)
