@@ -36,7 +36,9 @@ def session_status(session_id: str, *, user: User | None) -> dict[str, Any]:
     payment = donation.payment
     if not _may_see(donation, user):
         raise NotFound("There is no such session.")
-    if payment.status not in {"paid", "canceled", "expired"} and _settled(session_id):
+    if payment.status not in {"paid", "canceled", "expired"}:
+        _settle(session_id)
+        # Read again even where nothing changed here: the webhook may have been first while we asked.
         donation = _donation_of(session_id)
         payment = donation.payment
     trusted = _owns(donation, user) or payment.user_id is None
@@ -77,11 +79,11 @@ def _may_see(donation: Donation, user: User | None) -> bool:
     return timezone.now() - donation.payment.created_at < HOLDER_SEES_FOR or _owns(donation, user)
 
 
-def _settled(session_id: str) -> bool:
-    """Ask Stripe and settle what it says; False where it cannot be asked, and our database's word stands."""
+def _settle(session_id: str) -> None:
+    """Ask Stripe and settle what it says; where it cannot be asked, our database's word stands."""
     try:
         session = stripe_gateway.retrieve_session(session_id)
     except (StripeUnavailable, StripeBusy, StripeRefused) as error:
         logger.warning("session %s is answered from our database: %s", session_id, error)
-        return False
-    return bool(settle_objects([session]).changed)
+        return
+    settle_objects([session])
