@@ -43,13 +43,13 @@ urlpatterns: list[URLPattern] = [
     *both("api/auth/me/export", accounts.ExportView.as_view(), "auth-me-export"),
     # campaigns
     *both("api/campaigns", campaigns.CampaignList.as_view(), "campaigns"),
-    *both("api/campaigns/<str:campaign>", campaigns.CampaignDetail.as_view(), "campaign"),
-    *both("api/campaigns/<str:campaign>/proof", campaigns.CampaignProof.as_view(), "campaign-proof"),
+    *both("api/campaigns/<slug:campaign>", campaigns.CampaignDetail.as_view(), "campaign"),
+    *both("api/campaigns/<slug:campaign>/proof", campaigns.CampaignProof.as_view(), "campaign-proof"),
     # donations
     *both("api/donations/create-checkout-session/", donations.CreateCheckoutSession.as_view(), "create-checkout-session"),
     *both("api/donations", donations.Wall.as_view(), "donations"),
     *both("api/donations/mine", donations.MyDonations.as_view(), "my-donations"),
-    *both("api/donations/<str:donation_id>", donations.DonationDetail.as_view(), "donation"),
+    *both("api/donations/<slug:donation_id>", donations.DonationDetail.as_view(), "donation"),
     *both("api/donors/me", donations.DonorMe.as_view(), "donor-me"),
     *both("api/payments/stripe/session/<str:session_id>", donations.SessionDetail.as_view(), "stripe-session"),
     # Stripe's webhook: one front door under every address that a front end's document names

@@ -36,7 +36,7 @@ def session_status(session_id: str, *, user: User | None) -> dict[str, Any]:
     payment = donation.payment
     if not _may_see(donation, user):
         raise NotFound("There is no such session.")
-    if payment.status not in {"paid", "canceled", "expired"}:
+    if _has_more_to_tell(payment):
         _settle(session_id)
         # Read again even where nothing changed here: the webhook may have been first while we asked.
         donation = _donation_of(session_id)
@@ -77,6 +77,11 @@ def _owns(donation: Donation, user: User | None) -> bool:
 
 def _may_see(donation: Donation, user: User | None) -> bool:
     return timezone.now() - donation.payment.created_at < HOLDER_SEES_FOR or _owns(donation, user)
+
+
+def _has_more_to_tell(payment: Payment) -> bool:
+    """Not at its end yet, or paid by an event that did not bring the address typed at the checkout page."""
+    return payment.status not in {"paid", "canceled", "expired"} or (payment.status == "paid" and not payment.customer_email)
 
 
 def _settle(session_id: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -181,7 +182,7 @@ def bearer(token: str) -> dict[str, str]:
 def mailed_token(email: str) -> str:
     """The token of the link in the latest mail to this address."""
     bodies = [str(sent.body) for sent in mail.outbox if sent.to == [email]]
-    return bodies[-1].split("?token=")[1].split()[0]
+    return unquote(bodies[-1].split("?token=")[1].split()[0])
 
 
 def a_campaign(**fields: Any) -> str:

@@ -108,13 +108,9 @@ class LedgerAccountAdmin(ReadOnly):
 
     @admin.display(description="transfers")
     def transfers(self, account: LedgerAccount) -> SafeString:
-        both, debit, credit = (
-            list_url(Transfer, **{name: account.code}) for name in ("account", "debit__code", "credit__code")
-        )
+        both, debit, credit = (list_url(Transfer, **{name: account.code}) for name in ("account", "debit__code", "credit__code"))
         return format_html('<a href="{}">all</a> · <a href="{}">debits</a> · <a href="{}">credits</a>', both, debit, credit)
 
     @admin.display(description="opened")
     def opened(self, account: LedgerAccount) -> str:
         return moment(account.created_at)
-
-

@@ -64,6 +64,10 @@ def page_number(request: HttpRequest) -> int:
 class LongChangeList(ChangeList):
     """A change list whose dates are stepped through by calendar: one look at the oldest row, at most."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = str(self.opts.verbose_name_plural).capitalize()
+
     def date_steps(self) -> dict[str, Any]:
         """`back` and `choices`, each a title and a query string: years, then months, then days."""
         name = self.date_hierarchy

@@ -42,7 +42,7 @@ class MoneyBackFilter(ChoiceFilter):
 
 @admin.register(Payment)
 class PaymentAdmin(Refunding, ReadOnly):
-    list_display = ("made", "amount", "status_pill", "purpose", "refunded", "disputed", "customer_email", "stripe_ids")
+    list_display = ("made", "amount", "status_pill", "purpose", "refunded", "disputed", "payer", "stripe_ids")
     list_filter = ("status", PurposeFilter, MoneyBackFilter, "livemode")
     date_hierarchy = "created_at"
     search_help_text = finding.HELP
@@ -133,6 +133,10 @@ class PaymentAdmin(Refunding, ReadOnly):
     @admin.display(description="disputed")
     def disputed(self, payment: Payment) -> str:
         return money(payment.disputed_minor, payment.currency) if payment.disputed_minor else "–"
+
+    @admin.display(description="e-mail")
+    def payer(self, payment: Payment) -> str:
+        return payment.customer_email or "–"
 
     @admin.display(description="at Stripe")
     def stripe_ids(self, payment: Payment) -> str:

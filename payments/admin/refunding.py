@@ -186,7 +186,9 @@ class Refunding(_Base):
             if refund.stripe_id and state:
                 self.message_user(request, f"{state} {amount}: {refund.stripe_id}.", messages.SUCCESS)
             else:
-                self.message_user(request, f"The refund of {amount} is {refund.status}. {refund.failure_reason}", messages.WARNING)
+                self.message_user(
+                    request, f"The refund of {amount} is {refund.status}. {refund.failure_reason}", messages.WARNING
+                )
 
 
 def _to(payment: Payment) -> HttpResponseRedirect:

@@ -63,6 +63,7 @@ def test_dispute_told_before_the_payment_waits_for_it(live: Live) -> None:
     live.flush()
     assert keys() == ["paid", "withdrawn"]
     assert live.campaign(campaign)["current_amount"] == "0.00"
+    assert len(live.receipts()) == 1
 
 
 def test_part_of_a_gift_is_disputed_after_a_refund_of_the_rest(live: Live) -> None:

@@ -1,0 +1,320 @@
+"""The front door: who is let in, what is stored, what is answered, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from donations import fulfilment
+from donations.models import Donation
+from donations.tests.factories import payment_of, pending_donation
+from payments import inbox
+from payments.models import Payment, StripeEvent, Transfer
+from payments.proving import check_books
+from payments.tests.stripe_objects import Story
+
+ROUTES = ["/api/payments/stripe/webhook", "/api/payments/webhook", "/api/finances/webhooks/stripe", "/webhook"]
+PATHS = [path for route in ROUTES for path in (route, f"{route}/")]
+SECRET = "whsec_tests"
+APPS = ("payments", "campaigns", "donations", "accounts", "django_tasks_db", "djstripe")
+
+pytestmark = pytest.mark.django_db
+
+
+def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> str:
+    stamp = int(time.time() if at is None else at)
+    return f"t={stamp},v1={hmac.new(secret.encode(), f'{stamp}.'.encode() + body, hashlib.sha256).hexdigest()}"
+
+
+def deliver(body: bytes | str, *, signature: str | None = None, path: str = ROUTES[0], **extra: Any) -> Any:
+    raw = body.encode() if isinstance(body, str) else body
+    headers = {"Stripe-Signature": signed(raw) if signature is None else signature}
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    return client.generic("POST", path, raw, content_type="application/json", headers=headers, **extra)
+
+
+def counts() -> dict[str, int]:
+    """The number of rows of every table of ours, tasks and mirror included."""
+    return {
+        model._meta.label: model._default_manager.count() for label in APPS for model in apps.get_app_config(label).get_models()
+    }
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story(pending_donation().payment)
+
+
+@pytest.fixture
+def paid(story: Story) -> str:
+    """The body of the event that a gift is paid."""
+    return story.event("checkout.session.completed", story.session("complete", "paid"), 5).payload
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_webhook_address_is_the_same_front_door(path: str, paid: str) -> None:
+    answer = deliver(paid, path=path)
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert Donation.objects.get().state == "paid"
+    assert list(check_books()) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_webhook_address_lets_a_stranger_in(path: str, paid: str) -> None:
+    before = counts()
+    answer = deliver(paid, path=path, signature="")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/plain")
+    assert answer.content == b"Webhook Error: the Stripe-Signature header is missing or malformed"
+    assert counts() == before
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
+def test_only_posts_are_taken(path: str, method: str, client: Client) -> None:
+    before = counts()
+    assert getattr(client, method)(path).status_code == 405
+    assert counts() == before
+
+
+def forged(body: bytes) -> dict[str, str]:
+    now = int(time.time())
+    good = signed(body).split("v1=")[1]
+    return {
+        "another secret": signed(body, secret="whsec_other"),
+        "another body": signed(body + b" "),
+        "stale": signed(body, at=now - 310),
+        "very stale": signed(body, at=0),
+        "stamp changed": f"t={now - 1},v1={good}" if f"t={now - 1}" not in signed(body) else "",
+        "v0 only": f"t={now},v0={good}",
+        "no stamp": f"v1={good}",
+        "two stamps": f"t={now},t={now},v1={good}",
+        "no v1": f"t={now}",
+        "empty v1": f"t={now},v1=",
+        "stamp is no number": f"t=now,v1={good}",
+        "stamp in other digits": f"t=١٢,v1={good}",
+        "negative stamp": f"t=-1,v1={good}",
+        "huge stamp": f"t={'9' * 40},v1={good}",
+        "upper case": f"t={now},v1={good.upper()}",
+        "not ASCII": f"t={now},v1=é",
+        "garbage": "garbage",
+        "only commas": ",,,,",
+        "spaces": "   ",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(forged(b"")))
+def test_a_bad_signature_is_refused_and_stores_nothing(name: str, paid: str) -> None:
+    before = counts()
+    answer = deliver(paid, signature=forged(paid.encode())[name])
+    assert answer.status_code == 400
+    assert answer.content.startswith(b"Webhook Error: ")
+    assert SECRET.encode() not in answer.content
+    assert counts() == before
+    assert Payment.objects.get().status == "open"
+
+
+def accepted(body: bytes) -> dict[str, str]:
+    now = int(time.time())
+    good = signed(body, at=now)
+    return {
+        "now": good,
+        "old but within the tolerance": signed(body, at=now - 290),
+        "from a clock ahead of ours": signed(body, at=now + 3600),
+        "several v1, ours last": good.replace(",v1=", f",v1={'0' * 64},v1="),
+        "several v1, ours first": f"{good},v1={'0' * 64}",
+        "beside a v0": f"{good},v0={'0' * 64}",
+        "with spaces after commas": good.replace(",", ", "),
+        "with parts that are no pairs": f"junk,{good},junk",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(accepted(b"")))
+def test_a_genuine_signature_is_accepted(name: str, paid: str) -> None:
+    assert deliver(paid, signature=accepted(paid.encode())[name]).status_code == 200
+    assert StripeEvent.objects.get().state == "applied"
+
+
+@pytest.mark.parametrize("secret", ["whsec_old", "whsec_new"])
+def test_while_a_secret_is_rotated_both_are_good(secret: str, paid: str, settings: Any) -> None:
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_old", "whsec_new")
+    assert deliver(paid, signature=signed(paid.encode(), secret=secret)).status_code == 200
+
+
+def test_a_retired_secret_is_refused(paid: str, settings: Any) -> None:
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_new",)
+    assert deliver(paid, signature=signed(paid.encode())).status_code == 400
+    assert StripeEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "declared", ["", "256001", "1048576", "99999999999999999999", "-1", "abc", "1e3", "²", "٣", "9" * 5000], ids=lambda v: v[:20]
+)
+def test_a_body_of_undeclared_or_too_great_length_is_never_read(declared: str, paid: str) -> None:
+    before = counts()
+    answer = deliver(paid, CONTENT_LENGTH=declared)
+    assert (answer.status_code, answer.content) == (413, b"Webhook Error: the body is too large")
+    assert counts() == before
+
+
+def test_a_megabyte_is_refused_though_it_is_signed() -> None:
+    assert deliver(b"{" + b" " * 1_048_576 + b"}").status_code == 413
+    assert StripeEvent.objects.count() == 0
+
+
+def test_a_length_that_lies_cuts_the_body_and_breaks_the_signature(paid: str) -> None:
+    assert deliver(paid, CONTENT_LENGTH="10").status_code == 400
+    assert StripeEvent.objects.count() == 0
+
+
+def test_a_large_event_within_the_limit_is_taken(story: Story) -> None:
+    envelope = story.event("checkout.session.completed", {**story.session("complete", "paid"), "custom_text": "x" * 200_000}, 5)
+    assert deliver(envelope.payload).status_code == 200
+    assert Donation.objects.get().state == "paid"
+
+
+EVENT = {"id": "evt_1", "object": "event", "type": "x.y", "created": 1, "livemode": False, "data": {"object": {"id": "x_1"}}}
+NO_EVENTS: dict[str, bytes] = {
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"id": "\xff"}',
+    "a list": b"[]",
+    "a number": b"1",
+    "null": b"null",
+    "deep": b"[" * 100_000 + b"]" * 100_000,
+    "an object of another kind": json.dumps({**EVENT, "object": "charge"}).encode(),
+    "a thin event": json.dumps({**EVENT, "object": "v2.core.event"}).encode(),
+    "no data": json.dumps({**EVENT, "data": None}).encode(),
+    "data without object": json.dumps({**EVENT, "data": {}}).encode(),
+    "object is a list": json.dumps({**EVENT, "data": {"object": []}}).encode(),
+    "no id": json.dumps({**EVENT, "id": None}).encode(),
+    "another id": json.dumps({**EVENT, "id": "ch_1"}).encode(),
+    "long id": json.dumps({**EVENT, "id": "evt_" + "1" * 252}).encode(),
+    "no type": json.dumps({**EVENT, "type": 7}).encode(),
+    "long type": json.dumps({**EVENT, "type": "x" * 81}).encode(),
+    "time is text": json.dumps({**EVENT, "created": "1"}).encode(),
+    "time is a fraction": json.dumps({**EVENT, "created": 1.5}).encode(),
+    "time is beyond all years": json.dumps({**EVENT, "created": 10**15}).encode(),
+    "no mode": json.dumps({**EVENT, "livemode": None}).encode(),
+    "live mode": json.dumps({**EVENT, "livemode": True}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", sorted(NO_EVENTS))
+def test_what_is_no_event_of_ours_is_refused_and_stores_nothing(name: str) -> None:
+    before = counts()
+    assert deliver(NO_EVENTS[name]).status_code == 400
+    assert counts() == before
+
+
+def test_in_live_mode_test_events_are_refused(paid: str, settings: Any) -> None:
+    settings.STRIPE_LIVE_MODE = True
+    answer = deliver(paid)
+    assert (answer.status_code, answer.content) == (400, b"Webhook Error: this endpoint takes events of live mode only")
+    assert StripeEvent.objects.count() == 0
+
+
+def test_an_unknown_type_is_stored_ignored_and_acknowledged() -> None:
+    assert deliver(json.dumps(EVENT)).json() == {"received": True}
+    row = StripeEvent.objects.get()
+    assert (row.state, row.type, row.object_id, row.attempts, row.next_attempt_at) == ("ignored", "x.y", "x_1", 0, None)
+    assert row.payload == json.dumps(EVENT)
+    assert Payment.objects.count() == Transfer.objects.count() == 0
+
+
+def test_a_duplicate_is_acknowledged_and_changes_nothing_but_its_count(paid: str, story: Story) -> None:
+    deliver(paid)
+    before, row = counts(), StripeEvent.objects.values().get()
+    total = Campaign.objects.with_totals().values().get()
+    assert [deliver(paid).status_code for _ in range(3)] == [200, 200, 200]
+    assert counts() == before
+    assert Campaign.objects.with_totals().values().get() == total
+    assert StripeEvent.objects.values().get() == {**row, "deliveries": 4}
+
+
+def breaks(*_: object) -> None:
+    raise RuntimeError("the fulfilment is broken")
+
+
+def test_our_own_failure_keeps_the_event_undoes_its_effects_and_asks_for_it_again(
+    paid: str, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fulfilment, "_count_in_tallies", breaks)
+    before = timezone.now()
+    answer = deliver(paid)
+    assert (answer.status_code, answer.json()) == (500, {"received": False})
+    row = StripeEvent.objects.get()
+    assert (row.state, row.attempts, row.last_error) == ("failed", 1, "RuntimeError: the fulfilment is broken")
+    assert row.next_attempt_at is not None
+    assert timedelta(seconds=59) < row.next_attempt_at - before < timedelta(seconds=75)
+    assert payment_of(Donation.objects.get()).paid_at is None
+    assert Transfer.objects.count() == 0
+    monkeypatch.undo()
+    assert deliver(paid).status_code == 200
+    row.refresh_from_db()
+    assert (row.state, row.deliveries, row.last_error, row.next_attempt_at) == ("applied", 2, "", None)
+    assert Donation.objects.get().state == "paid"
+    assert list(check_books()) == []
+
+
+def test_after_its_last_try_an_event_is_dead_but_a_redelivery_still_applies_it(
+    paid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fulfilment, "_count_in_tallies", breaks)
+    states = [(deliver(paid).status_code, StripeEvent.objects.get().state) for _ in range(inbox.MAX_ATTEMPTS)]
+    assert states == [(500, "failed")] * (inbox.MAX_ATTEMPTS - 1) + [(500, "dead")]
+    row = StripeEvent.objects.get()
+    assert (row.attempts, row.next_attempt_at) == (inbox.MAX_ATTEMPTS, None)
+    monkeypatch.undo()
+    assert deliver(paid).status_code == 200
+    assert StripeEvent.objects.get().state == "applied"
+    assert Donation.objects.get().state == "paid"
+
+
+def test_a_failure_that_is_recorded_late_does_not_undo_that_the_event_was_applied(paid: str) -> None:
+    """Of two deliveries at once one may be applied while the other fails on its lock."""
+    deliver(paid)
+    inbox.record_failure(inbox.open_envelope(paid), RuntimeError("deadlock detected"), source="webhook")
+    row = StripeEvent.objects.get()
+    assert (row.state, row.next_attempt_at) == ("applied", None)
+
+
+def statements(context: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in context.captured_queries]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_paid_gift_costs_at_most_fourteen_statements_in_one_transaction(paid: str) -> None:
+    with CaptureQueriesContext(connection) as context:
+        assert deliver(paid).status_code == 200
+    told = statements(context)
+    assert len(told) <= 14, told
+    assert [sql.split()[0] for sql in told].count("BEGIN") == 1
+    assert told[0].startswith("BEGIN")
+    assert told[-1] == "COMMIT"
+    assert [sql for sql in told if "SAVEPOINT" in sql] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_duplicate_costs_at_most_three_statements(paid: str) -> None:
+    deliver(paid)
+    with CaptureQueriesContext(connection) as context:
+        assert deliver(paid).status_code == 200
+    assert len(statements(context)) <= 3, statements(context)
+
+
+def test_a_refusal_costs_no_statement(paid: str) -> None:
+    with CaptureQueriesContext(connection) as context:
+        assert deliver(paid, signature="").status_code == 400
+    assert statements(context) == []
