@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts import leaving, passwords, registration, signing_in
 from accounts.models import User
-from accounts.schema import RETRY_AFTER, WHO_ASKS, SchemaWithDeleteBody, refusals
+from accounts.schema import SchemaWithDeleteBody
 from accounts.serializers import (
     ChangeProfileSerializer,
     DoneSerializer,
@@ -29,6 +29,7 @@ from accounts.serializers import (
     UserSerializer,
     VerifyEmailSerializer,
 )
+from conventions.schema import RETRY_AFTER, WHO_ASKS, refusals
 from conventions.serializers import StrictSerializer
 
 

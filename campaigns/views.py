@@ -19,7 +19,7 @@ from campaigns.serializers import CampaignSerializer, CampaignWriteSerializer, P
 from campaigns.tallying import prove
 from conventions.errors import NotFound
 from conventions.pages import NewestFirst
-from conventions.serializers import ErrorSerializer
+from conventions.schema import CURSOR, PAGE_SIZE, RETRY_AFTER, paged, refusals
 from payments.money import Money
 
 ORDERS = {
@@ -48,10 +48,11 @@ class CampaignList(APIView):
             OpenApiParameter("search", str, description="Words in title or summary."),
             OpenApiParameter("state", str, enum=["live", "paused", "ended"]),
             OpenApiParameter("order", str, enum=sorted(ORDERS)),
-            OpenApiParameter("cursor", str),
-            OpenApiParameter("page_size", int),
+            CURSOR,
+            PAGE_SIZE,
+            RETRY_AFTER,
         ],
-        responses={200: CampaignSerializer(many=True), (400, "application/json"): ErrorSerializer},
+        responses={200: paged(CampaignSerializer), **refusals(400, 404, 429)},
     )
     def get(self, request: Request) -> Response:
         order = request.query_params.get("order", "newest")
@@ -65,13 +66,7 @@ class CampaignList(APIView):
     @extend_schema(
         operation_id="campaigns_create",
         request=CampaignWriteSerializer,
-        responses={
-            201: CampaignSerializer,
-            400: ErrorSerializer,
-            401: ErrorSerializer,
-            403: ErrorSerializer,
-            409: ErrorSerializer,
-        },
+        responses={201: CampaignSerializer, **refusals(400, 401, 403, 409, 429)},
     )
     def post(self, request: Request) -> Response:
         serializer = CampaignWriteSerializer(data=request.data)
@@ -83,21 +78,14 @@ class CampaignList(APIView):
 class CampaignDetail(APIView):
     permission_classes: list[type[BasePermission]] = [StaffWrite]
 
-    @extend_schema(operation_id="campaigns_retrieve", responses={200: CampaignSerializer, 404: ErrorSerializer})
+    @extend_schema(operation_id="campaigns_retrieve", responses={200: CampaignSerializer, **refusals(404, 429)})
     def get(self, request: Request, campaign: str) -> Response:
         return Response(CampaignSerializer(find_campaign(campaign, request.user)).data)
 
     @extend_schema(
         operation_id="campaigns_update",
         request=CampaignWriteSerializer(partial=True),
-        responses={
-            200: CampaignSerializer,
-            400: ErrorSerializer,
-            401: ErrorSerializer,
-            403: ErrorSerializer,
-            404: ErrorSerializer,
-            409: ErrorSerializer,
-        },
+        responses={200: CampaignSerializer, **refusals(400, 401, 403, 404, 409, 429)},
     )
     def patch(self, request: Request, campaign: str) -> Response:
         found = find_campaign(campaign, request.user)
@@ -110,7 +98,7 @@ class CampaignDetail(APIView):
 class CampaignProof(APIView):
     permission_classes = [AllowAny]
 
-    @extend_schema(operation_id="campaigns_proof", responses={200: ProofSerializer, 404: ErrorSerializer})
+    @extend_schema(operation_id="campaigns_proof", responses={200: ProofSerializer, **refusals(404, 429)})
     def get(self, request: Request, campaign: str) -> Response:
         """What the campaign's transfers add up to, and whether that is the total it shows."""
         found = find_campaign(campaign, request.user)

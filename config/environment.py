@@ -143,7 +143,8 @@ def _check_stripe(
     )
     problems.expect(not (is_live and debug), "A live Stripe key with DEBUG=1: set DEBUG=0, or use a test key.")
     problems.expect(
-        is_live or not live_mode, "LIVE_MODE=1 with a test key: no money would arrive. Set the live key, or LIVE_MODE=0."
+        is_live or not live_mode or not secret,
+        "LIVE_MODE=1 with a test key: no money would arrive. Set the live key, or LIVE_MODE=0.",
     )
     problems.expect(
         live_mode or not is_live, "A live Stripe key without LIVE_MODE=1. Set LIVE_MODE=1 to take real money, or use a test key."

@@ -156,6 +156,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["config.api.without_alternate_slashes"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CampaignState": "campaigns.models.Campaign.State",
+        "DonationState": "donations.models.Donation.State",
+    },
 }
 CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.cors_allowed_origins)
 CORS_ALLOW_ALL_ORIGINS = DEBUG
@@ -202,7 +206,8 @@ USE_TZ = True
 
 # -- security -------------------------------------------------------------------------------------
 _https = FRONTEND_URL.startswith("https://")
-SECURE_SSL_REDIRECT = False  # the proxy in front does it; a redirect here would break health checks
+SECURE_SSL_REDIRECT = _https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https

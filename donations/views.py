@@ -16,7 +16,7 @@ from accounts.models import User
 from conventions.errors import InvalidInput, NotFound
 from conventions.pages import NewestFirst
 from conventions.rate_limits import client_fingerprint
-from conventions.serializers import ErrorSerializer
+from conventions.schema import CURSOR, PAGE_SIZE, paged, refusals
 from donations import serializers
 from donations.giving import Gift, give
 from donations.models import Donation
@@ -31,7 +31,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Up to 255 characters. The same key and body give the same answer and the same Stripe object.",
 )
-ERRORS = dict.fromkeys((400, 402, 409, 422, 429, 502, 504), ErrorSerializer)
 
 
 def _user(request: Request) -> User | None:
@@ -58,7 +57,7 @@ class CreateCheckoutSession(APIView):
         operation_id="donations_create_checkout_session",
         request=serializers.GiftSerializer,
         parameters=[IDEMPOTENCY_KEY],
-        responses={200: serializers.CheckoutStartedSerializer, **ERRORS},
+        responses={200: serializers.CheckoutStartedSerializer, **refusals(400, 402, 403, 409, 422, 429, 502, 504)},
     )
     def post(self, request: Request) -> Response:
         """Start a gift. Answers the address of the checkout page."""
@@ -78,7 +77,7 @@ class SessionDetail(APIView):
 
     @extend_schema(
         operation_id="payments_stripe_session",
-        responses={200: serializers.SessionSerializer, 400: ErrorSerializer, 404: ErrorSerializer, 429: ErrorSerializer},
+        responses={200: serializers.SessionSerializer, **refusals(400, 404, 429)},
     )
     def get(self, request: Request, session_id: str) -> Response:
         """What became of a checkout session; settles it when the webhook has not come yet."""
@@ -96,10 +95,10 @@ class Wall(APIView):
         operation_id="donations_wall",
         parameters=[
             OpenApiParameter("campaign_id", str, required=True),
-            OpenApiParameter("cursor", str),
-            OpenApiParameter("page_size", int),
+            CURSOR,
+            PAGE_SIZE,
         ],
-        responses={200: serializers.PublicGiftSerializer(many=True), 400: ErrorSerializer},
+        responses={200: paged(serializers.PublicGiftSerializer), **refusals(400, 404, 429)},
     )
     def get(self, request: Request) -> Response:
         """A campaign's gifts as strangers may see them, newest first."""
@@ -115,8 +114,8 @@ class Wall(APIView):
 class MyDonations(APIView):
     @extend_schema(
         operation_id="donations_mine",
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)],
-        responses={200: serializers.OwnGiftSerializer(many=True), 401: ErrorSerializer},
+        parameters=[CURSOR, PAGE_SIZE],
+        responses={200: paged(serializers.OwnGiftSerializer), **refusals(401, 404, 429)},
     )
     def get(self, request: Request) -> Response:
         """The signed-in donor's gifts, newest first, in every state."""
@@ -131,7 +130,7 @@ class MyDonations(APIView):
 class DonationDetail(APIView):
     @extend_schema(
         operation_id="donations_retrieve",
-        responses={200: serializers.OwnGiftSerializer, 401: ErrorSerializer, 404: ErrorSerializer},
+        responses={200: serializers.OwnGiftSerializer, **refusals(401, 404, 429)},
     )
     def get(self, request: Request, donation_id: str) -> Response:
         """One gift, for its giver and for staff."""
@@ -143,16 +142,14 @@ class DonationDetail(APIView):
 
 
 class DonorMe(APIView):
-    responses = {200: serializers.DonorSerializer, 401: ErrorSerializer, 404: ErrorSerializer}
-
-    @extend_schema(operation_id="donors_me", responses=responses)
+    @extend_schema(operation_id="donors_me", responses={200: serializers.DonorSerializer, **refusals(401, 404, 429)})
     def get(self, request: Request) -> Response:
         return Response(serializers.DonorSerializer(self._donor(request)).data)
 
     @extend_schema(
         operation_id="donors_me_update",
         request=serializers.DonorSerializer(partial=True),
-        responses={**responses, 400: ErrorSerializer},
+        responses={200: serializers.DonorSerializer, **refusals(400, 401, 403, 404, 429)},
     )
     def patch(self, request: Request) -> Response:
         donor = self._donor(request)

@@ -50,7 +50,7 @@ class RefundForm(forms.Form):
     def __init__(self, payment: Payment, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.payment = payment
-        self.fields["amount"].help_text = f"In {payment.currency.upper()}, as people write it: {payment.money}."
+        self.fields["amount"].help_text = f"In {payment.currency.upper()}; write less to refund a part."
 
     def clean_amount(self) -> int:
         """Minor units."""

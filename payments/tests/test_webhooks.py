@@ -6,21 +6,14 @@ import hashlib
 import hmac
 import json
 import time
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from campaigns.models import Campaign
-from donations import fulfilment
 from donations.models import Donation
-from donations.tests.factories import payment_of, pending_donation
-from payments import inbox
+from donations.tests.factories import pending_donation
 from payments.models import Payment, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.tests.stripe_objects import Story
@@ -28,7 +21,7 @@ from payments.tests.stripe_objects import Story
 ROUTES = ["/api/payments/stripe/webhook", "/api/payments/webhook", "/api/finances/webhooks/stripe", "/webhook"]
 PATHS = [path for route in ROUTES for path in (route, f"{route}/")]
 SECRET = "whsec_tests"
-APPS = ("payments", "campaigns", "donations", "accounts", "django_tasks_db", "djstripe")
+APPS = ("payments", "campaigns", "donations", "accounts", "django_tasks_database", "djstripe")
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +89,7 @@ def forged(body: bytes) -> dict[str, str]:
         "another body": signed(body + b" "),
         "stale": signed(body, at=now - 310),
         "very stale": signed(body, at=0),
-        "stamp changed": f"t={now - 1},v1={good}" if f"t={now - 1}" not in signed(body) else "",
+        "stamp changed": signed(body, at=now - 7).replace(str(now - 7), str(now - 6)),
         "v0 only": f"t={now},v0={good}",
         "no stamp": f"v1={good}",
         "two stamps": f"t={now},t={now},v1={good}",
@@ -186,7 +179,7 @@ def test_a_large_event_within_the_limit_is_taken(story: Story) -> None:
 
 EVENT = {"id": "evt_1", "object": "event", "type": "x.y", "created": 1, "livemode": False, "data": {"object": {"id": "x_1"}}}
 NO_EVENTS: dict[str, bytes] = {
-    "empty": b"",
+    "blank": b" ",
     "not JSON": b"{",
     "not UTF-8": b'{"id": "\xff"}',
     "a list": b"[]",
@@ -231,90 +224,3 @@ def test_an_unknown_type_is_stored_ignored_and_acknowledged() -> None:
     assert (row.state, row.type, row.object_id, row.attempts, row.next_attempt_at) == ("ignored", "x.y", "x_1", 0, None)
     assert row.payload == json.dumps(EVENT)
     assert Payment.objects.count() == Transfer.objects.count() == 0
-
-
-def test_a_duplicate_is_acknowledged_and_changes_nothing_but_its_count(paid: str, story: Story) -> None:
-    deliver(paid)
-    before, row = counts(), StripeEvent.objects.values().get()
-    total = Campaign.objects.with_totals().values().get()
-    assert [deliver(paid).status_code for _ in range(3)] == [200, 200, 200]
-    assert counts() == before
-    assert Campaign.objects.with_totals().values().get() == total
-    assert StripeEvent.objects.values().get() == {**row, "deliveries": 4}
-
-
-def breaks(*_: object) -> None:
-    raise RuntimeError("the fulfilment is broken")
-
-
-def test_our_own_failure_keeps_the_event_undoes_its_effects_and_asks_for_it_again(
-    paid: str, story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fulfilment, "_count_in_tallies", breaks)
-    before = timezone.now()
-    answer = deliver(paid)
-    assert (answer.status_code, answer.json()) == (500, {"received": False})
-    row = StripeEvent.objects.get()
-    assert (row.state, row.attempts, row.last_error) == ("failed", 1, "RuntimeError: the fulfilment is broken")
-    assert row.next_attempt_at is not None
-    assert timedelta(seconds=59) < row.next_attempt_at - before < timedelta(seconds=75)
-    assert payment_of(Donation.objects.get()).paid_at is None
-    assert Transfer.objects.count() == 0
-    monkeypatch.undo()
-    assert deliver(paid).status_code == 200
-    row.refresh_from_db()
-    assert (row.state, row.deliveries, row.last_error, row.next_attempt_at) == ("applied", 2, "", None)
-    assert Donation.objects.get().state == "paid"
-    assert list(check_books()) == []
-
-
-def test_after_its_last_try_an_event_is_dead_but_a_redelivery_still_applies_it(
-    paid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fulfilment, "_count_in_tallies", breaks)
-    states = [(deliver(paid).status_code, StripeEvent.objects.get().state) for _ in range(inbox.MAX_ATTEMPTS)]
-    assert states == [(500, "failed")] * (inbox.MAX_ATTEMPTS - 1) + [(500, "dead")]
-    row = StripeEvent.objects.get()
-    assert (row.attempts, row.next_attempt_at) == (inbox.MAX_ATTEMPTS, None)
-    monkeypatch.undo()
-    assert deliver(paid).status_code == 200
-    assert StripeEvent.objects.get().state == "applied"
-    assert Donation.objects.get().state == "paid"
-
-
-def test_a_failure_that_is_recorded_late_does_not_undo_that_the_event_was_applied(paid: str) -> None:
-    """Of two deliveries at once one may be applied while the other fails on its lock."""
-    deliver(paid)
-    inbox.record_failure(inbox.open_envelope(paid), RuntimeError("deadlock detected"), source="webhook")
-    row = StripeEvent.objects.get()
-    assert (row.state, row.next_attempt_at) == ("applied", None)
-
-
-def statements(context: CaptureQueriesContext) -> list[str]:
-    return [query["sql"] for query in context.captured_queries]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_paid_gift_costs_at_most_fourteen_statements_in_one_transaction(paid: str) -> None:
-    with CaptureQueriesContext(connection) as context:
-        assert deliver(paid).status_code == 200
-    told = statements(context)
-    assert len(told) <= 14, told
-    assert [sql.split()[0] for sql in told].count("BEGIN") == 1
-    assert told[0].startswith("BEGIN")
-    assert told[-1] == "COMMIT"
-    assert [sql for sql in told if "SAVEPOINT" in sql] == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_duplicate_costs_at_most_three_statements(paid: str) -> None:
-    deliver(paid)
-    with CaptureQueriesContext(connection) as context:
-        assert deliver(paid).status_code == 200
-    assert len(statements(context)) <= 3, statements(context)
-
-
-def test_a_refusal_costs_no_statement(paid: str) -> None:
-    with CaptureQueriesContext(connection) as context:
-        assert deliver(paid, signature="").status_code == 400
-    assert statements(context) == []
