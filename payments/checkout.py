@@ -22,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Organization, User
+from conventions.errors import DomainError
 from payments import ledger, stripe_gateway
 from payments.errors import IdempotencyKeyExpired, IdempotencyKeyReused, StripeUnavailable
 from payments.models import Payment, StripeCall
@@ -156,8 +157,9 @@ def send(call: StripeCall) -> dict[str, Any]:
             return dict(call.answer)
     try:
         answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
-    except StripeUnavailable as error:
-        StripeCall.objects.filter(pk=call.pk).update(error_status=error.stripe_status, error=str(error))
+    except DomainError as error:
+        status = error.stripe_status if isinstance(error, StripeUnavailable) else error.status
+        StripeCall.objects.filter(pk=call.pk).update(error_status=status, error=f"{error.code}: {error}")
         raise
     keep_answer(call, answer)
     return answer

@@ -15,8 +15,8 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from campaigns.models import Campaign
 from donations.models import SHOWN, Donation, Donor
 from donations.wall import public_view
-from payments.money import Money
-from website.presets import STEPS, UNITS_PER_STEP, exponent, whole
+from payments.money import Money, exponent
+from website.presets import STEPS, UNITS_PER_STEP, whole
 
 MOST_SPONSORS = 960
 PER_PAGE = 48
@@ -50,12 +50,12 @@ def public_gifts() -> QuerySet[Donation]:
 
 def currencies() -> list[str]:
     """Those in which something was given publicly."""
-    found: list[str] = cache.get_or_set(
+    found = cache.get_or_set(
         "sponsors:currencies",
         lambda: sorted(set(public_gifts().order_by().values_list("currency", flat=True).distinct())),
         KEPT_S,
     )
-    return found
+    return found or []
 
 
 def levels(currency: str) -> list[Level]:
@@ -65,8 +65,7 @@ def levels(currency: str) -> list[Level]:
 
 def ranking(currency: str) -> list[tuple[str, int, int]]:
     """At most MOST_SPONSORS of (donor id, net minor units, gifts), the largest first; up to a minute old."""
-    found: list[tuple[str, int, int]] = cache.get_or_set(f"sponsors:{currency}", lambda: list(_ranked(currency)), KEPT_S)
-    return found
+    return cache.get_or_set(f"sponsors:{currency}", lambda: list(_ranked(currency)), KEPT_S) or []
 
 
 def sponsors(rows: Sequence[tuple[str, int, int]], currency: str) -> list[Sponsor]:
@@ -87,7 +86,7 @@ def _ranked(currency: str) -> QuerySet[Donation, tuple[str, int, int]]:
     net = Sum(F("amount_minor") - F("payment__refunded_minor"))
     by_donor = public_gifts().filter(currency=currency).order_by().values("donor").annotate(net=net, gifts=Count("pk"))
     rows = by_donor.filter(net__gt=0).order_by("-net", "donor").values_list("donor", "net", "gifts")
-    return rows[:MOST_SPONSORS]  # type: ignore[return-value]  # the stubs lose the columns' types in slices
+    return rows[:MOST_SPONSORS]
 
 
 def _level(total_minor: int, ladder: Sequence[Level]) -> Level:
