@@ -152,7 +152,7 @@ class CampaignAdmin(ModelAdmin):
         return super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        if not change and obj.owner is None:
+        if not change and obj.owner is None and request.user.is_authenticated:
             obj.owner = request.user
         super().save_model(request, obj, form, change)
 

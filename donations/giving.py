@@ -18,8 +18,6 @@ from payments.errors import StripeRefused
 from payments.models import LedgerAccount, Payment
 from payments.money import Money, check_currency
 
-SESSION = "checkout.sessions.create"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Gift:
@@ -67,7 +65,7 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
         )
         if is_new:
             _write_down(gift, campaign, payment, user)
-    call = checkout.latest_call(payment.pk, SESSION)
+    call = checkout.latest_call(payment.pk, checkout.SESSION)
     try:
         answer = checkout.send(call)
     except StripeRefused:
@@ -101,7 +99,7 @@ def _write_down(gift: Gift, campaign: Campaign, payment: Payment, user: User | N
         cancel_path="/cancel",
         submit_type="donate",
     )
-    checkout.plan_call(payment.pk, SESSION, params)
+    checkout.plan_call(payment.pk, checkout.SESSION, params)
 
 
 def _campaign_of(gift: Gift) -> Campaign:

@@ -74,7 +74,7 @@ class Donation(models.Model):
     dedication_kind = models.CharField(max_length=9, choices=Dedication, blank=True, default="")
     dedication_name = models.CharField(max_length=200, blank=True, default="")
     state = models.CharField(max_length=18, choices=State, default=State.PENDING)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     objects = DonationQuerySet.as_manager()

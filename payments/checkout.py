@@ -30,6 +30,7 @@ from payments.money import Money
 
 # Stripe keeps an idempotency key for at least 24 hours; an hour is left for clocks.
 KEY_LIVES = timedelta(hours=23)
+SESSION, INTENT, REFUND = "checkout.sessions.create", "payment_intents.create", "refunds.create"
 # What is kept of an answer; never a client secret.
 KEPT = ("id", "url", "expires_at", "status")
 
@@ -149,12 +150,14 @@ def send(call: StripeCall) -> dict[str, Any]:
     """
     if call.answered_at and call.answer:
         return dict(call.answer)
-    if timezone.now() - call.created_at > KEY_LIVES:
-        raise IdempotencyKeyExpired("This request is more than a day old. Please start again with a new Idempotency-Key.")
-    if call.error_status and call.error_status >= 500:
+    key_expired = timezone.now() - call.created_at > KEY_LIVES
+    if key_expired or (call.error_status and call.error_status >= 500):
+        if found := _find_lost(call):
+            keep_answer(call, found)
+            return found
+        if key_expired and call.operation == SESSION:
+            raise IdempotencyKeyExpired("This request is more than a day old. Please start again with a new Idempotency-Key.")
         call = _next_attempt(call)
-        if call.answer:
-            return dict(call.answer)
     try:
         answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
     except DomainError as error:
@@ -165,16 +168,18 @@ def send(call: StripeCall) -> dict[str, Any]:
     return answer
 
 
-def _next_attempt(call: StripeCall) -> StripeCall:
-    """Stripe would replay a stored 500 for ever. The failed call may still have made its object: look first, and
-    only then try under a new key."""
-    found = None
-    if call.operation == "checkout.sessions.create":
+def _find_lost(call: StripeCall) -> dict[str, Any] | None:
+    """What a call may have made although its key is of no use any more: expired, or stored at Stripe with a 500."""
+    if call.operation == SESSION:
         since = int((call.created_at - timedelta(minutes=5)).timestamp())
-        found = stripe_gateway.find_session(client_reference_id=call.subject_id, created_after=since)
-    if found:
-        keep_answer(call, found)
-        return call
+        return stripe_gateway.find_session(client_reference_id=call.subject_id, created_after=since)
+    if call.operation == REFUND:
+        return stripe_gateway.find_refund(our_id=call.subject_id, payment_intent=call.params["payment_intent"])
+    return None
+
+
+def _next_attempt(call: StripeCall) -> StripeCall:
+    """The same call under a new key; of two at once, both get the same one."""
     with transaction.atomic():
         known = StripeCall.objects.filter(subject_id=call.subject_id, operation=call.operation, attempt=call.attempt + 1)
         return known.first() or plan_call(call.subject_id, call.operation, call.params, attempt=call.attempt + 1)
@@ -185,7 +190,7 @@ def keep_answer(call: StripeCall, answer: Mapping[str, Any]) -> None:
     call.answered_at = timezone.now()
     call.answer = {name: answer[name] for name in KEPT if answer.get(name) is not None}
     call.error, call.error_status = "", None
-    column = {"checkout.sessions.create": "checkout_session", "payment_intents.create": "payment_intent"}.get(call.operation)
+    column = {SESSION: "checkout_session", INTENT: "payment_intent"}.get(call.operation)
     with transaction.atomic():
         if column:
             Payment.objects.filter(pk=call.subject_id, **{f"{column}__isnull": True}).update(**{column: answer["id"]})

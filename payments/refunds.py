@@ -6,13 +6,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from payments import checkout
+from payments import checkout, stripe_gateway
 from payments.errors import CardDeclined, NotRefundable, RefundTooLarge, StripeRefused
 from payments.models import Payment, Refund
 from payments.money import Money
 from payments.settlement import settle_objects
 
-CREATE = "refunds.create"
 # https://docs.stripe.com/api/refunds/create#create_refund-reason
 REASONS = ("requested_by_customer", "duplicate", "fraudulent")
 
@@ -48,7 +47,7 @@ def request_refund(
         }
         if reason:
             params["reason"] = reason
-        checkout.plan_call(refund.pk, CREATE, params)
+        checkout.plan_call(refund.pk, checkout.REFUND, params)
     return refund
 
 
@@ -58,10 +57,11 @@ def send_refund(refund: Refund) -> Refund:
     When Stripe refuses it for good (already refunded, disputed) the refund is canceled and StripeRefused raised;
     after StripeUnavailable or StripeTimeout it stays unsent, and sending it again makes no second one.
     """
-    call = checkout.latest_call(refund.pk, CREATE)
-    if not call.answered_at:
+    call = checkout.latest_call(refund.pk, checkout.REFUND)
+    if refund.stripe_id is None:
         try:
-            answer = checkout.send(call)
+            # An answer that was kept but not settled (the process died in between) names the refund: look at it.
+            answer = stripe_gateway.retrieve_refund(call.answer["id"]) if call.answer else checkout.send(call)
         except (StripeRefused, CardDeclined) as error:
             Refund.objects.filter(pk=refund.pk, stripe_id=None).update(
                 canceled_at=timezone.now(), status="canceled", failure_reason=str(error)[:200]

@@ -72,6 +72,16 @@ def list_refunds(*, payment_intent: str) -> Iterator[Json]:
     return _pages(client().v1.refunds.list, {"payment_intent": payment_intent})
 
 
+def retrieve_refund(refund: str) -> Json:
+    return _call(lambda: client().v1.refunds.retrieve(refund))
+
+
+def find_refund(*, our_id: str, payment_intent: str) -> Json | None:
+    """The refund that a lost call made, known by the id of ours in its metadata."""
+    refunds = list_refunds(payment_intent=payment_intent)
+    return next((refund for refund in refunds if (refund.get("metadata") or {}).get("refund") == our_id), None)
+
+
 def find_session(*, client_reference_id: str, created_after: int) -> Json | None:
     """The session that a lost call made, looked for among those made since `created_after` (Unix seconds)."""
     for session in _pages(client().v1.checkout.sessions.list, {"created": {"gte": created_after}}):

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from conventions.errors import DomainError
 from payments import inbox, stripe_gateway
+from payments.errors import StripeRefused
 from payments.facts import Sighting, from_event
 from payments.fulfilment import all_fulfilments
 from payments.inbox import State
@@ -78,27 +79,34 @@ def _take_in_unmatched() -> int:
     rows = list(StripeEvent.objects.filter(state=State.PARKED, received_at__lt=waited).order_by("received_at")[:MOST_CALLS])
     for row in rows:
         sighting = from_event(inbox.envelope_of(row).event)
-        if sighting is not None and not sighting.paid_at:
-            _fetch_payment_of(sighting)
+        if sighting is not None and not sighting.paid_at and not _fetch_payment_of(sighting):
+            return 0  # Stripe cannot be asked now; nothing is decided without it
     finished = apply_stored([row.pk for row in rows], take_in_unmatched=True) if rows else 0
     # What still waits shows no money of ours: a failure or an expiry of something this system never started.
     still = StripeEvent.objects.filter(pk__in=[row.pk for row in rows], state=State.PARKED)
     return finished + still.update(state=State.IGNORED, waiting_for=None, next_attempt_at=None)
 
 
-def _fetch_payment_of(sighting: Sighting) -> None:
-    """Settle the intent or charge behind a refund or dispute that came before, or without, its payment."""
+def _fetch_payment_of(sighting: Sighting) -> bool:
+    """Settle the intent or charge behind a refund or dispute that came before, or without, its payment.
+
+    False when Stripe could not be asked; an object that it does not know is an answer.
+    """
     try:
         if sighting.intent:
             fetched = stripe_gateway.retrieve_intent(sighting.intent)
         elif sighting.charge:
             fetched = stripe_gateway.retrieve_charge(sighting.charge)
         else:
-            return
+            return True
+    except StripeRefused as error:
+        logger.warning("Stripe does not show %s: %s", sighting.waits_for, error)
+        return True
     except DomainError as error:
         logger.warning("%s cannot be looked at: %s", sighting.waits_for, error)
-        return
+        return False
     settle_objects([fetched], take_in_unmatched=True)
+    return True
 
 
 def _settle_ended_sessions() -> int:

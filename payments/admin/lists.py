@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -34,14 +34,15 @@ class UncountedPaginator(RowPaginator):
     `count` is therefore what is known: the rows up to the end of this page, and one more where more follow.
     """
 
-    def __init__(self, object_list: Any, per_page: int, *, number: int) -> None:
-        super().__init__(object_list, per_page)
+    def __init__(self, rows: models.QuerySet[Any], per_page: int, *, number: int) -> None:
+        super().__init__(rows, per_page)
+        self.rows = rows
         self.number = number
 
     @cached_property
     def count(self) -> int:
         start = (min(self.number, MOST_PAGES) - 1) * self.per_page
-        seen = len(self.object_list.values_list("pk")[start : start + self.per_page + 1])
+        seen = len(self.rows.values_list("pk")[start : start + self.per_page + 1])
         return min(start + seen, MOST_PAGES * self.per_page + 1)
 
     @property
@@ -99,7 +100,8 @@ class LongChangeList(ChangeList):
         return self.page_num >= MOST_PAGES
 
     def _years(self) -> Sequence[int]:
-        first = self.root_queryset.order_by(self.model_admin.oldest_by).values_list(self.date_hierarchy, flat=True)[:1]
+        oldest_by = cast(LongList, self.model_admin).oldest_by
+        first = self.root_queryset.order_by(oldest_by).values_list(self.date_hierarchy, flat=True)[:1]
         this_year = timezone.now().year
         return range(min([moment.year for moment in first] or [this_year]), this_year + 1)
 
@@ -118,8 +120,8 @@ class LongList(ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    search_fields: Any = ("pk",)  # shows the box; what it finds is in `matching`
-    ordering: Any = ("-pk",)
+    search_fields: ClassVar[Any] = ("pk",)  # shows the box; what it finds is in `matching`
+    ordering: ClassVar[Any] = ("-pk",)
     actions = None
     # The order that brings the oldest row first, by an index. Public ids are in order of time.
     oldest_by = "pk"

@@ -81,10 +81,12 @@ def tell(payment: Payment) -> Story:
     calls = StripeCall.objects.filter(subject_id__in=subjects).defer("params", "answer")
     story.calls = bounded("calls", calls.order_by("created_at", "pk"))
     names = [payment.checkout_session, payment.payment_intent, payment.charge]
-    names += [row.stripe_id for row in (*story.refunds, *story.disputes)]
+    names += [refund.stripe_id for refund in story.refunds]
+    names += [dispute.stripe_id for dispute in story.disputes]
     events = StripeEvent.objects.filter(object_id__in=[name for name in names if name]).defer("payload")
     story.events = bounded("events", events.order_by("created_at", "pk"))
-    story.steps = sorted(_steps(story), key=lambda step: step.at)
+    # Stripe's times are whole seconds, ours are finer: what shares a second stays in the order of telling.
+    story.steps = sorted(_steps(story), key=lambda step: step.at.replace(microsecond=0))
     return story
 
 

@@ -19,7 +19,7 @@ class StripeCall(models.Model):
     subject_id = IdentifierField(max_length=40, db_index=True, help_text="The payment or refund it is made for.")
     attempt = models.PositiveSmallIntegerField(default=1)
     params = models.JSONField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     answered_at = models.DateTimeField(null=True)
     answer = models.JSONField(null=True, help_text="What we need of the answer: id, url.")
     error_status = models.PositiveSmallIntegerField(null=True, help_text="Stripe's status of a stored error.")
@@ -27,9 +27,6 @@ class StripeCall(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(name="stripecall_attempt_once", fields=["subject_id", "operation", "attempt"])]
-        indexes = [
-            models.Index(name="stripecall_unanswered", fields=["created_at"], condition=models.Q(answered_at__isnull=True))
-        ]
 
     def __str__(self) -> str:
         return str(self.key)

@@ -29,7 +29,7 @@ class StripeEvent(models.Model):
     object_id = IdentifierField(max_length=255, db_index=True, help_text="The id of the object it is about.")
     livemode = models.BooleanField()
     created_at = models.DateTimeField(help_text="Stripe's time.")
-    received_at = models.DateTimeField(auto_now_add=True)
+    received_at = models.DateTimeField(auto_now_add=True, db_index=True)
     source = models.CharField(max_length=8, choices=Source)
     payload = models.TextField(help_text="The body as it was received.")
     state = models.CharField(max_length=8, choices=State)

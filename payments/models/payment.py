@@ -43,7 +43,7 @@ class Payment(models.Model):
     livemode = models.BooleanField()
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="payments")
     organization = models.ForeignKey("accounts.Organization", models.PROTECT, null=True, blank=True, related_name="payments")
-    customer_email = models.CharField(max_length=320, blank=True, default="")
+    customer_email = IdentifierField(max_length=320, blank=True, default="", db_index=True)
     customer_name = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

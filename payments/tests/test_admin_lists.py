@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,8 +24,6 @@ from payments.tests.stripe_objects import Story
 
 pytestmark = pytest.mark.django_db
 
-Told = Callable[[int], list[Story]]
-
 
 @pytest.fixture
 def root() -> Client:
@@ -39,9 +36,9 @@ def told(number: int) -> list[Story]:
     """Gifts to one campaign, each paid, refunded in part and disputed, with a refund that was not sent."""
     campaign = CampaignFactory()
     stories = [Story(payment_of(pending_donation(campaign=campaign))) for _ in range(number)]
+    happened = [[*s.succeeded(), *s.refunded("a", 500, at=60, in_all=500), *s.disputed("won")] for s in stories]
+    settle_events([event for events in happened for event in events], source="webhook")
     for story in stories:
-        events = [*story.succeeded(), *story.refunded("a", 500, at=60, in_all=500), *story.disputed("won")]
-        settle_events(events, source="webhook")
         request_refund(payment_id=story.payment.pk, amount_minor=100, requested_by=None)
     return stories
 
@@ -101,12 +98,13 @@ def test_a_list_takes_as_many_queries_for_five_rows_as_for_fifty_and_counts_none
 def test_the_page_of_a_payment_takes_as_many_queries_however_much_happened(root: Client, django_assert_num_queries: Any) -> None:
     story = told(1)[0]
     url = f"/admin/payments/payment/{story.payment.pk.replace('_', '_5F')}/change/"
-    with django_assert_num_queries(11):
+    root.get(url)  # content types are looked up once
+    with django_assert_num_queries(10):
         root.get(url)
     settle_events([story.event("charge.updated", story.charge(), 1000 + n, previous={}) for n in range(60)], source="webhook")
     for _ in range(5):
         request_refund(payment_id=story.payment.pk, amount_minor=1, requested_by=None)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         root.get(url)
 
 
@@ -218,7 +216,7 @@ def test_payments_are_found_by_any_whole_id_and_by_address(root: Client) -> None
 
     found = {term: [p.pk for p in root.get(list_url(Payment, q=term)).context["cl"].result_list] for term in terms}
 
-    assert found == dict.fromkeys(terms, [payment.pk])
+    assert found == {term: [payment.pk] for term in terms}
 
 
 def test_half_an_id_finds_nothing(root: Client) -> None:
@@ -255,27 +253,15 @@ def test_rows_are_found_by_whole_ids(root: Client, model: Any, term: str, rows: 
 
 
 @pytest.mark.parametrize(
-    ("query", "rows"),
-    [
-        ("status__exact=paid", 1),
-        ("status__exact=open", 1),
-        ("purpose=donation", 2),
-        ("purpose=unmatched", 0),
-        ("back=refunded", 1),
-        ("back=disputed", 0),
-        ("livemode__exact=1", 0),
-    ],
-)
-def test_payments_are_filtered(root: Client, query: str, rows: int) -> None:
-    told(1)
-    pending_donation()
-
-    assert len(root.get(f"/admin/payments/payment/?{query}").context["cl"].result_list) == rows
-
-
-@pytest.mark.parametrize(
     ("path", "rows"),
     [
+        ("payment/?status__exact=paid", 1),
+        ("payment/?status__exact=open", 1),
+        ("payment/?purpose=donation", 2),
+        ("payment/?purpose=unmatched", 0),
+        ("payment/?back=refunded", 1),
+        ("payment/?back=disputed", 0),
+        ("payment/?livemode__exact=1", 0),
         ("refund/?sent=no", 1),
         ("refund/?sent=yes", 1),
         ("refund/?status__exact=failed", 0),
@@ -289,8 +275,9 @@ def test_payments_are_filtered(root: Client, query: str, rows: int) -> None:
         ("ledgeraccount/?kind__exact=asset", 1),
     ],
 )
-def test_other_lists_are_filtered(root: Client, path: str, rows: int) -> None:
+def test_lists_are_filtered(root: Client, path: str, rows: int) -> None:
     told(1)
+    pending_donation()
 
     assert len(root.get(f"/admin/payments/{path}").context["cl"].result_list) == rows
 
@@ -299,7 +286,7 @@ def test_nothing_in_the_pages_needs_more_than_the_content_security_policy_allows
     told(1)
     pages = [root.get(list_url(model)) for model in QUERIES]
 
-    assert [page["Content-Security-Policy"].split(";")[0] for page in pages] == ["default-src 'self'"] * len(pages)
+    assert ["default-src 'self'" in page["Content-Security-Policy"].split("; ") for page in pages] == [True] * len(pages)
     text = "".join(page.content.decode() for page in pages)
     assert " style=" not in text
     assert "<style" not in text
