@@ -81,7 +81,8 @@ def _database(url: dict[str, Any]) -> dict[str, Any]:
         options = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 10,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # Without recursive triggers, REPLACE would delete rows past the triggers that refuse it.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA recursive_triggers=ON;",
         }
         return {**url, "OPTIONS": options}
     # No server-side cursors, so that PgBouncer's transaction pooling works.

@@ -15,8 +15,8 @@ handler500 = "conventions.errors.server_error"
 
 urlpatterns = [
     *api.urlpatterns,
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    *api.both("api/schema/", SpectacularAPIView.as_view(), "schema"),
+    *api.both("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), "api-docs"),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

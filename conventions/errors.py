@@ -25,6 +25,7 @@ class DomainError(Exception):
 
     code = "refused"
     status = HTTPStatus.BAD_REQUEST
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, *, fields: dict[str, list[str]] | None = None, extra: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -69,6 +70,8 @@ def render_exception(exc: Exception, context: dict[str, Any]) -> Response | None
         set_rollback()
         if exc.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 asks for it with every 401
+        if exc.retry_after_s is not None:
+            headers["Retry-After"] = str(exc.retry_after_s)
         return Response(error_body(exc.message, exc.code, exc.fields, exc.extra), status=exc.status, headers=headers)
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()

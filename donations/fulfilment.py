@@ -40,14 +40,15 @@ def settle(changes: Sequence[PaymentChange]) -> None:
     _save(donations)
     new_donors = _count_supporters(donations, before, by_payment)
     _count_in_tallies(donations, before, by_payment, new_donors)
-    for donation in donations:
-        if donation.state == Donation.State.PAID and donation.donor_id and _receipt_is_due(before[donation.pk]):
-            receipts.send_receipt.enqueue(donation.pk)
+    due = [d.pk for d in donations if d.paid_at and d.donor_id and _receipt_is_due(before[d.pk])]
+    if due:
+        receipts.send_receipts.enqueue(due)
 
 
 def _receipt_is_due(before: _Before) -> bool:
-    """When a gift becomes paid, or its donor becomes known after that."""
-    return before.state not in COUNTED or before.donor_id is None
+    """When a gift becomes paid (were it disputed at once: in another order the mail would have gone before), or its
+    donor becomes known after that."""
+    return before.state in {Donation.State.PENDING, Donation.State.ABANDONED} or before.donor_id is None
 
 
 def _name_donors(donations: Sequence[Donation]) -> None:

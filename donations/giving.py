@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from django.db import transaction
@@ -62,6 +62,7 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
             customer_email=gift.email or (user.email if user else ""),
             customer_name=gift.donor_name,
             idempotency=idempotency,
+            request={**asdict(gift), "amount": None, "currency": None, "campaign_id": campaign.pk},
         )
         if is_new:
             _write_down(gift, campaign, payment, user)

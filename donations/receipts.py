@@ -26,6 +26,11 @@ AT_ONCE = 500
 
 
 @task()
+def send_receipts(donation_ids: list[str]) -> int:
+    """Send the receipts of paid gifts; returns how many were sent here. One task a batch: one row to enqueue."""
+    return sum(send_receipt(donation_id) for donation_id in donation_ids)
+
+
 def send_receipt(donation_id: str) -> bool:
     """Send the receipt of a paid gift unless somebody did or is doing it. Returns whether it was sent here."""
     if not _claim(donation_id):
@@ -78,13 +83,12 @@ def enqueue_lost() -> int:
     """Enqueue receipts whose nudge was lost or whose mail failed, at most AT_ONCE; returns how many."""
     now = timezone.now()
     unsent = Donation.objects.filter(
-        state=Donation.State.PAID,
         donor__isnull=False,
         receipt=None,
         paid_at__lt=now - NUDGE_LOST_AFTER,
         paid_at__gt=now - TOO_OLD,
     )
     lost = [*unsent.values_list("pk", flat=True)[:AT_ONCE], *_failed().values_list("pk", flat=True)[:AT_ONCE]]
-    for donation_id in lost[:AT_ONCE]:
-        send_receipt.enqueue(donation_id)
+    if lost:
+        send_receipts.enqueue(lost[:AT_ONCE])
     return len(lost[:AT_ONCE])

@@ -23,7 +23,7 @@ from donations.models import Donation
 from donations.persons import donor_of
 from donations.sessions import session_status
 from donations.wall import public_view
-from payments.checkout import Idempotency, fingerprint
+from payments.checkout import Idempotency
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -37,7 +37,7 @@ def _user(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def _idempotency(request: Request, *, purpose: str, body: dict[str, Any]) -> Idempotency | None:
+def _idempotency(request: Request, *, purpose: str) -> Idempotency | None:
     """The client's key, good for that user, or for a guest at that address."""
     key = request.headers.get("Idempotency-Key", "")
     if not key:
@@ -46,7 +46,7 @@ def _idempotency(request: Request, *, purpose: str, body: dict[str, Any]) -> Ide
         raise InvalidInput("An Idempotency-Key is up to 255 printable ASCII characters.", field="Idempotency-Key")
     user = _user(request)
     owner = user.pk if user else f"guest:{client_fingerprint(request._request)}"
-    return Idempotency(scope=f"{purpose}:{owner}", key=key, fingerprint=fingerprint(body))
+    return Idempotency(scope=f"{purpose}:{owner}", key=key)
 
 
 class CreateCheckoutSession(APIView):
@@ -64,7 +64,7 @@ class CreateCheckoutSession(APIView):
         serializer = serializers.GiftSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         body = dict(serializer.validated_data)
-        idempotency = _idempotency(request, purpose="donation", body=body)
+        idempotency = _idempotency(request, purpose="donation")
         dedication = body.pop("dedication", None) or {}
         gift = Gift(**body, dedication_kind=dedication.get("kind", ""), dedication_name=dedication.get("name", ""))
         started = give(gift, user=_user(request), idempotency=idempotency)

@@ -37,15 +37,14 @@ KEPT = ("id", "url", "expires_at", "status")
 
 @dataclass(frozen=True, kw_only=True)
 class Idempotency:
-    """A client's Idempotency-Key: `scope` says whose, `fingerprint` digests what was asked."""
+    """A client's Idempotency-Key; `scope` says whose."""
 
     scope: str
     key: str
-    fingerprint: str
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
-    """A digest of a request's validated fields, the same however they were written."""
+    """A digest of what was asked, the same however it was written."""
     return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -60,10 +59,11 @@ def open_payment(
     customer_email: str = "",
     customer_name: str = "",
     idempotency: Idempotency | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> tuple[Payment, bool]:
     """The payment for this request and whether it is new; call it in the transaction that makes the product's row.
 
-    Raises IdempotencyKeyReused when the key was used for something else.
+    `request` is what was asked besides the money. Raises IdempotencyKeyReused when the key was used for something else.
     """
     ledger.open_accounts([ledger.stripe_account(money.currency)])
     payment = Payment(
@@ -82,11 +82,11 @@ def open_payment(
         payment.save(force_insert=True)
         return payment, True
     payment.idempotency_scope, payment.idempotency_key = idempotency.scope, idempotency.key
-    payment.request_fingerprint = idempotency.fingerprint
+    payment.request_fingerprint = fingerprint({**(request or {}), "amount_minor": money.amount_minor, "currency": money.currency})
     # Of two at once, one inserts; the other waits for it here and then finds its row.
     Payment.objects.bulk_create([payment], ignore_conflicts=True)
     known = Payment.objects.get(idempotency_scope=idempotency.scope, idempotency_key=idempotency.key)
-    if known.request_fingerprint != idempotency.fingerprint:
+    if known.request_fingerprint != payment.request_fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
     return known, known.pk == payment.pk
 
@@ -151,12 +151,12 @@ def send(call: StripeCall) -> dict[str, Any]:
     if call.answered_at and call.answer:
         return dict(call.answer)
     key_expired = timezone.now() - call.created_at > KEY_LIVES
+    if key_expired and call.operation == SESSION:
+        raise IdempotencyKeyExpired("This request is more than a day old. Please start again with a new Idempotency-Key.")
     if key_expired or (call.error_status and call.error_status >= 500):
         if found := _find_lost(call):
             keep_answer(call, found)
             return found
-        if key_expired and call.operation == SESSION:
-            raise IdempotencyKeyExpired("This request is more than a day old. Please start again with a new Idempotency-Key.")
         call = _next_attempt(call)
     try:
         answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)

@@ -41,6 +41,7 @@ class StripeRefused(DomainError):
 class StripeBusy(DomainError):
     code = "stripe_busy"
     status = HTTPStatus.TOO_MANY_REQUESTS
+    retry_after_s = 2
 
 
 class StripeUnavailable(DomainError):

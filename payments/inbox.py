@@ -19,6 +19,7 @@ State = StripeEvent.State
 FINISHED = frozenset({State.APPLIED, State.IGNORED})
 MAX_ATTEMPTS = 12
 RETRY_PARKED_AFTER = timedelta(minutes=1)
+LATEST_UNIX = 1 << 33  # the year 2242
 LONGEST_BACKOFF = timedelta(hours=6)
 
 
@@ -54,6 +55,8 @@ def open_envelope(payload: str) -> Envelope:
     for name, kind in wanted:
         if not isinstance(event.get(name), kind):
             raise NotAnEvent(f"{name} is missing")
+    if not 0 <= event["created"] < LATEST_UNIX or isinstance(event["created"], bool):
+        raise NotAnEvent("created is no time")
     if not event["id"].startswith("evt_") or len(event["id"]) > 255 or len(event["type"]) > 80:
         raise NotAnEvent("not an event id")
     return Envelope(
@@ -78,31 +81,31 @@ def store(envelopes: Sequence[Envelope], *, source: str) -> dict[str, str]:
     A fresh event is stored in the state it will have if all goes well, since both commit together: most need no
     second write. Counting deliveries in the same statement tells a fresh row from one that was there.
     """
-    now = timezone.now()
-    rows = {
-        e.id: {
-            "id": e.id,
-            "type": e.type,
-            "api_version": e.api_version,
-            "object_id": e.object_id,
-            "livemode": e.livemode,
-            "created_at": e.created_at,
-            "received_at": now,
-            "source": source,
-            "payload": e.payload,
-            "state": State.APPLIED if e.type in EVENTS else State.IGNORED,
-            "waiting_for": None,
-            "deliveries": 1,
-            "attempts": 0,
-            "last_error": "",
-            "next_attempt_at": None,
-        }
-        for e in envelopes
-    }
+    rows = {e.id: _row(e, source=source, state=State.APPLIED if e.type in EVENTS else State.IGNORED) for e in envelopes}
     stored = insert_or_add(
         StripeEvent, list(rows.values()), key=["id"], add=["deliveries"], returning=["id", "state", "deliveries"]
     )
     return {pk: state for pk, state, deliveries in stored if deliveries == 1 or state not in FINISHED}
+
+
+def _row(envelope: Envelope, *, source: str, state: str) -> dict[str, Any]:
+    return {
+        "id": envelope.id,
+        "type": envelope.type,
+        "api_version": envelope.api_version,
+        "object_id": envelope.object_id,
+        "livemode": envelope.livemode,
+        "created_at": envelope.created_at,
+        "received_at": timezone.now(),
+        "source": source,
+        "payload": envelope.payload,
+        "state": state,
+        "waiting_for": None,
+        "deliveries": 1,
+        "attempts": 0,
+        "last_error": "",
+        "next_attempt_at": None,
+    }
 
 
 def lock(ids: Iterable[str]) -> list[StripeEvent]:
@@ -133,15 +136,16 @@ def record(states: Mapping[str, str], *, stored: Mapping[str, str], waits_for: M
 
 
 def record_failure(envelope: Envelope, error: BaseException, *, source: str) -> str:
-    """Keep an event whose effects were rolled back, in a transaction of its own. Returns failed or dead."""
-    now = timezone.now()
+    """Keep an event whose effects were rolled back, in a transaction of its own. Returns its state."""
     with transaction.atomic():
-        store([envelope], source=source)
+        insert_or_add(StripeEvent, [_row(envelope, source=source, state=State.RECEIVED)], key=["id"])
         row = StripeEvent.objects.select_for_update().get(pk=envelope.id)
+        if row.state in FINISHED:
+            return row.state  # of two deliveries at once, the other one was applied
         row.attempts += 1
         row.state = State.FAILED if row.attempts < MAX_ATTEMPTS else State.DEAD
         row.last_error = f"{type(error).__name__}: {error}"[:2000]
-        row.next_attempt_at = now + backoff(row.attempts) if row.state == State.FAILED else None
+        row.next_attempt_at = timezone.now() + backoff(row.attempts) if row.state == State.FAILED else None
         row.save(update_fields=["attempts", "state", "last_error", "next_attempt_at"])
     return row.state
 

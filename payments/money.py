@@ -95,8 +95,11 @@ class Money:
             amount = Decimal("NaN")
         if len(text) > 20 or not amount.is_finite() or not text.isascii() or "_" in text:
             raise InvalidInput("Write the amount as a number such as 25 or 25.50.", field=field, code="invalid_amount")
-        if abs(amount) >= 10**12:  # keeps the arithmetic below within the context's precision
+        # Twenty characters can write numbers that no arithmetic holds; `adjusted` is the power of ten of the first digit.
+        if amount and amount.adjusted() >= 12:
             raise InvalidInput("That amount is too large.", field=field, code="amount_too_large")
+        if amount and amount.adjusted() < -12:
+            raise InvalidInput(_too_fine(currency), field=field, code="amount_too_precise")
         minor = amount.scaleb(exponent(currency))
         if minor != minor.to_integral_value() or int(minor) % smallest_step_minor(currency):
             raise InvalidInput(_too_fine(currency), field=field, code="amount_too_precise")

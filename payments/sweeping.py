@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import F, Q
 from django.utils import timezone
 
 from conventions.errors import DomainError
@@ -29,6 +30,7 @@ BATCH = 100
 MOST_BATCHES = 20
 MOST_CALLS = 100
 SESSION_LIVES = timedelta(hours=24, minutes=10)
+ASK_AGAIN_AFTER, ASK_FOR = timedelta(days=1), timedelta(days=8)
 REFUND_UNSENT_AFTER = timedelta(minutes=1)
 
 
@@ -110,18 +112,26 @@ def _fetch_payment_of(sighting: Sighting) -> bool:
 
 
 def _settle_ended_sessions() -> int:
-    """Payments still open after their session's life: ask Stripe how it ended."""
+    """Payments still open after their session's life: ask Stripe how it ended, each at most once a day for a week."""
+    now = timezone.now()
     ended = Payment.objects.filter(
-        status__in=["open", "failed"], checkout_session__isnull=False, created_at__lt=timezone.now() - SESSION_LIVES
-    ).order_by("created_at")
+        Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN_AFTER),
+        status__in=["open", "failed"],
+        checkout_session__isnull=False,
+        created_at__range=(now - ASK_FOR, now - SESSION_LIVES),
+    ).order_by(F("asked_at").asc(nulls_first=True), "created_at")
     settled = 0
-    for session in ended.values_list("checkout_session", flat=True)[:MOST_CALLS]:
+    for pk, session in ended.values_list("pk", "checkout_session")[:MOST_CALLS]:
         try:
-            fetched = stripe_gateway.retrieve_session(str(session))
+            fetched = [stripe_gateway.retrieve_session(str(session))]
+        except StripeRefused as error:
+            logger.warning("Stripe does not show session %s: %s", session, error)
+            fetched = []
         except DomainError as error:
             logger.warning("session %s cannot be looked at: %s", session, error)
             break
-        settled += len(settle_objects([fetched]).changed)
+        Payment.objects.filter(pk=pk).update(asked_at=now)
+        settled += len(settle_objects(fetched).changed)
     return settled
 
 

@@ -22,7 +22,7 @@ def _payment_for(sighting: Sighting) -> Payment | None:
         return None
     return Payment(
         purpose=UNMATCHED,
-        via="checkout" if sighting.session else "intent",
+        via=Payment.Via.CHECKOUT,  # so that only a session brings the contact, whichever event comes first
         amount_minor=sighting.amount_minor,
         currency=sighting.currency,
         livemode=settings.STRIPE_LIVE_MODE,

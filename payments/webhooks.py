@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
+from conventions.errors import error_body
 from payments import inbox
 from payments.models import StripeEvent
 from payments.settlement import settle_events
@@ -54,10 +54,13 @@ def verify_signature(body: bytes, header: str, *, secrets: tuple[str, ...], tole
 
 
 @csrf_exempt
-@require_POST
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    declared = request.headers.get("Content-Length", "")
-    if not declared.isdigit() or int(declared) > settings.WEBHOOK_MAX_BODY_BYTES:
+    if request.method != "POST":
+        body = error_body("Stripe delivers its events here by POST.", "method_not_allowed")
+        return JsonResponse(body, status=405, headers={"Allow": "POST"})
+    declared = str(request.META.get("CONTENT_LENGTH") or "")
+    is_length = declared.isascii() and declared.isdigit() and len(declared) <= 12
+    if not is_length or int(declared) > settings.WEBHOOK_MAX_BODY_BYTES:
         return _refuse("the body is too large", status=413)
     body = request.body
     try:

@@ -61,6 +61,11 @@ class Sandbox:
         assert answer.status_code == 200, answer.text
         return list(reversed(answer.json()["data"]))
 
+    def rules(self, kind: str) -> list[Any]:
+        """The `faults` or `misbehaviour` asked for, with how often each has struck."""
+        answer = self.http.get(f"{self.url}/_sandbox/{kind}", timeout=20)
+        return list(answer.json()["data"])
+
     def stripe(self, method: str, path: str, **params: Any) -> Any:
         """A call of Stripe's own API by somebody else with a key of the account (form parameters, spelled out)."""
         headers = {"Authorization": "Bearer sk_test_" + "z" * 24}

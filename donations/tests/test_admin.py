@@ -111,7 +111,7 @@ def test_words_that_the_api_would_refuse_are_refused(root: Client, fields: dict[
 @pytest.mark.parametrize("model", [Donor, Supporter, Receipt])
 def test_people_and_receipts_are_read_only(root: Client, model: Any) -> None:
     donation, _ = paid()
-    send_receipt.func(donation.pk)
+    send_receipt(donation.pk)
     row = model.objects.get()
     before = model.objects.values().get()
     url = change_url(model, row.pk)
@@ -211,7 +211,7 @@ def test_a_donor_shows_the_latest_gifts_and_leads_to_all(root: Client, django_as
 
 def test_the_receipt_says_whether_it_was_sent(root: Client, mailoutbox: list[Any]) -> None:
     donation, _ = paid()
-    send_receipt.func(donation.pk)
+    send_receipt(donation.pk)
 
     page = root.get(change_url(Donation, donation.pk)).content.decode()
     sent = [r.pk for r in root.get(list_url(Receipt, sent="yes")).context["cl"].result_list]

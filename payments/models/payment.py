@@ -58,6 +58,7 @@ class Payment(models.Model):
     request_fingerprint = models.CharField(max_length=64, blank=True, default="")
 
     # Facts, null until seen. How they merge is in `settlement`: a rule that no order of arrival can change.
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="When the sweep last asked Stripe about it.")
     processing_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)

@@ -35,9 +35,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("currency", "written", "at_stripe", "shown", "mailed"), EXACT)
-def test_amount_is_exact_everywhere(
-    live: Live, currency: str, written: object, at_stripe: int, shown: str, mailed: str
-) -> None:
+def test_amount_is_exact_everywhere(live: Live, currency: str, written: object, at_stripe: int, shown: str, mailed: str) -> None:
     campaign = a_campaign(currency=currency, goal_minor=None)
     started = live.give(campaign_id=campaign, amount=written, currency=currency.upper(), email="ada@example.org")
     [price] = live.sandbox.objects("price")

@@ -9,11 +9,10 @@ import re
 import time
 
 import pytest
-from django.urls import get_resolver
 
 from payments.models import Payment, StripeEvent
-from tests.flows.test_privacy import NOT_OURS, routes
-from tests.live import ALLOWED_ORIGIN, WEBHOOK_SECRET, Live, a_campaign
+from tests.flows.test_privacy import routes
+from tests.live import ALLOWED_ORIGIN, WEBHOOK_SECRET, Live, a_campaign, bearer
 
 GIVE = "/api/donations/create-checkout-session/"
 HOOKS = ["/api/payments/stripe/webhook", "/api/payments/webhook", "/api/finances/webhooks/stripe/", "/webhook"]
@@ -136,20 +135,21 @@ def test_form_is_not_taken_for_json(live: Live) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_wrong_methods_and_paths_answer_in_the_shape_of_errors(live: Live) -> None:
-    campaign = a_campaign()
-    for method, path, status in [
-        ("GET", GIVE, 405), ("PUT", GIVE, 405), ("DELETE", f"/api/campaigns/{campaign}", 405), ("POST", "/api/donations/mine", 405),
-        ("GET", "/api/auth/login", 405), ("PUT", "/api/auth/me", 405), ("PATCH", "/api/donations", 405),
-        ("POST", "/api/payments/stripe/session/cs_test_a", 405), ("GET", "/api/nothing", 404), ("POST", "/api/nothing/", 404),
-        ("GET", "/api/campaigns/nothing", 404), ("GET", "/api/campaigns/a/b/c", 404),
-    ]:  # fmt: skip
-        token = live.register("ada@example.org") if path == "/api/auth/me" else ""
-        answer = live.ask(method, path, headers={"Authorization": f"Bearer {token}"} if token else {})
-        assert (answer.status_code, answer.headers["Content-Type"]) in {(status, "application/json"), (401, "application/json")}, path
-        body = answer.json()
-        assert (body["success"], set(body) <= {"success", "error", "code", "fields"}) == (False, True), path
-        assert body["error"].endswith("."), body
+WRONG = [
+    *[("GET", GIVE, 405), ("PUT", GIVE, 405), ("POST", "/api/donations/mine", 405), ("GET", "/api/auth/login", 405)],
+    *[("PUT", "/api/auth/me", 405), ("PATCH", "/api/donations", 405), ("POST", "/api/payments/stripe/session/cs_test_a", 405)],
+    *[("GET", "/api/nothing", 404), ("POST", "/api/nothing/", 404), ("GET", "/api/campaigns/nothing", 404)],
+    *[("GET", "/api/campaigns/a/b/c", 404), ("GET", "/api/donations/donation_nothing", 404), ("POST", "/webhook/nothing", 404)],
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), WRONG)
+def test_wrong_methods_and_paths_answer_in_the_shape_of_errors(live: Live, method: str, path: str, status: int) -> None:
+    answer = live.ask(method, path, headers=bearer(live.register("ada@example.org")))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+    body = answer.json()
+    assert (body["success"], set(body)) == (False, {"success", "error", "code"})
+    assert body["error"].endswith(".")
 
 
 def test_webhook_answers_a_wrong_method_in_the_shape_of_errors(live: Live) -> None:
@@ -162,17 +162,13 @@ def test_every_route_answers_with_and_without_its_trailing_slash(live: Live) -> 
     campaign = a_campaign(slug="clean-water")
     started = live.give(campaign_id=campaign)
     values = {"campaign": "clean-water", "donation_id": started["donation_id"], "session_id": started["session_id"]}
-    asked = 0
-    for route in routes(get_resolver()):
-        if route.startswith(NOT_OURS) or route == "":
-            continue
+    ours = {route.rstrip("/") for route in routes() if not route.startswith("admin/")} - {""}
+    assert len(ours) > 30
+    for route in sorted(ours):
         path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found.group(1)], route)
-        for method in ("GET", "POST", "OPTIONS"):
-            both = [live.ask(method, form).status_code for form in (path, path.rstrip("/") + ("" if path.endswith("/") else "/"))]
-            assert both[0] == both[1], (method, path, both)
-            assert 301 not in both
-        asked += 1
-    assert asked > 50
+        for method in ("GET", "POST"):
+            statuses = {live.ask(method, form).status_code for form in (path, f"{path}/")}
+            assert (len(statuses), 301 in statuses) == (1, False), (method, path, statuses)
 
 
 def test_only_allowed_origins_may_call(live: Live) -> None:

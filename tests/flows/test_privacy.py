@@ -16,7 +16,7 @@ from tests.live import Live, a_campaign
 
 NOT_OURS = ("admin/", "api/docs/")
 SECRETS = [
-    "ada@example.org", "grace@example.org", "eve@example.org", "example.org", "Hidden Ada", "Hidden Message",
+    "donors.example", "Hidden Ada", "Hidden Message",
     "Hidden Rosa", "Unpaid Uma", "Refunded Rita", "Stripe Name",
 ]  # fmt: skip
 
@@ -46,19 +46,19 @@ def addresses(**known: list[str]) -> Iterator[str]:
 
 def test_no_public_address_tells_what_donors_did_not_publish(live: Live) -> None:
     campaign = a_campaign(title="Clean water", slug="clean-water")
-    by_user = live.register("eve@example.org")
+    by_user = live.register("eve@donors.example")
     hidden = {
         "anonymous": True,
         "message": "Hidden Message",
         "dedication": {"kind": "in_honour", "name": "Hidden Rosa"},
     }
-    live.give_and_pay(campaign_id=campaign, donor_name="Hidden Ada", email="ada@example.org", **hidden)
-    live.give_and_pay(campaign_id=campaign, donor_name="Public Grace", email="grace@example.org", message="Public Message")
-    live.give(campaign_id=campaign, donor_name="Unpaid Uma", email="uma@example.org")
-    refunded = live.give_and_pay(campaign_id=campaign, donor_name="Refunded Rita", email="rita@example.org")
+    live.give_and_pay(campaign_id=campaign, donor_name="Hidden Ada", email="ada@donors.example", **hidden)
+    live.give_and_pay(campaign_id=campaign, donor_name="Public Grace", email="grace@donors.example", message="Public Message")
+    live.give(campaign_id=campaign, donor_name="Unpaid Uma", email="uma@donors.example")
+    refunded = live.give_and_pay(campaign_id=campaign, donor_name="Refunded Rita", email="rita@donors.example")
     live.sandbox.post("refunds", payment_intent=refunded["payment_intent"]["id"])
     users = live.give(campaign_id=campaign, token=by_user, anonymous=True, donor_name="Hidden Ada")
-    live.pay(users, email="eve@example.org", name="Stripe Name")
+    live.pay(users, email="eve@donors.example", name="Stripe Name")
     donations = list(Donation.objects.values_list("pk", flat=True))
     seen = 0
     known = {
@@ -67,11 +67,12 @@ def test_no_public_address_tells_what_donors_did_not_publish(live: Live) -> None
         # A guest's own session is shown to whoever holds its id; a user's shows no address.
         "session_id": [users["session_id"]],
     }
-    for address in ["/", *addresses(**known), f"/api/donations?campaign_id={campaign}", "/donate?campaign=clean-water",
-                    "/sponsors?currency=usd", "/api/campaigns?search=water", f"/success?session_id={users['session_id']}"]:  # fmt: skip
+    more = ["/", "/donate?campaign=clean-water", "/sponsors?currency=usd", "/api/campaigns?search=water"]
+    more += [f"/api/donations?campaign_id={campaign}", f"/success?session_id={users['session_id']}"]
+    for address in [*more, *addresses(**known)]:
         answer = live.ask("GET", address)
         assert answer.status_code in {200, 302, 400, 401, 404, 405}, address
-        found = [secret for secret in SECRETS if secret.lower() in answer.text.lower().replace("@example.org</code>", "")]
+        found = [secret for secret in SECRETS if secret.lower() in answer.text.lower()]
         assert found == [], address
         seen += answer.status_code == 200
     assert seen > 25
@@ -139,11 +140,12 @@ def test_session_of_the_account_that_is_not_ours_is_not_found_and_stripe_is_not_
     refused = live.get(f"/api/payments/stripe/session/{foreign}", 404)
     assert refused == {"success": False, "error": "There is no such session.", "code": "not_found"}
     assert live.get("/api/payments/stripe/session/cs_test_" + "a" * 58, 404) == refused
-    faults = live.sandbox.http.get(f"{live.sandbox.url}/_sandbox/faults", timeout=9).json()["data"]
-    assert [rule.get("struck", rule.get("hits", 0)) for rule in faults] == [0]
+    assert [rule["struck"] for rule in live.sandbox.rules("faults")] == [0]
 
 
-@pytest.mark.parametrize("malformed", ["cs_test_", "cs_prod_abc", "pi_123", "cs_test_a-b", "cs_test_" + "a" * 201, "%00", "cs_test_%0A"])
+@pytest.mark.parametrize(
+    "malformed", ["cs_test_", "cs_prod_abc", "pi_123", "cs_test_a-b", "cs_test_" + "a" * 201, "%00", "cs_test_%0A"]
+)
 def test_malformed_session_id_is_refused(live: Live, malformed: str) -> None:
     refused = live.get(f"/api/payments/stripe/session/{malformed}", 400)
     assert (refused["success"], refused["code"]) == (False, "malformed_session_id")

@@ -123,7 +123,9 @@ def test_wrong_key_says_nothing_of_the_key(live: Live, settings, caplog) -> None
     assert "q" * 24 not in caplog.text
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"status": "hang", "seconds": 3}, {"status": "drop_response"}])
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"status": 429}, {"status": "hang", "seconds": 3}, {"status": "drop_response"}]
+)
 def test_success_page_answers_from_the_database_while_stripe_is_sick(live: Live, fault: dict[str, Any]) -> None:
     campaign = a_campaign()
     live.sandbox.post("misbehaviour", act="drop", share=1)
@@ -141,6 +143,8 @@ def test_hanging_stripe_blocks_no_other_request(live: Live) -> None:
     with requests.Session() as other:
         giving = Thread(target=lambda: other.post(live.url + GIVE, json={"amount": 5}, timeout=9))
         giving.start()
+        while live.sandbox.rules("faults"):
+            time.sleep(0.01)
         began = time.monotonic()
         live.campaign(campaign)
         live.give(campaign_id=campaign)

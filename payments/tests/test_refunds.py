@@ -1,0 +1,224 @@
+"""Giving money back: written down first, sent once, taken back only when Stripe refuses for good."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+import responses
+from django.db import connection
+from django.utils import timezone
+
+from accounts.tests.factories import UserFactory
+from conventions.errors import DomainError
+from donations.models import Donation
+from donations.tests.factories import payment_of, pending_donation
+from payments.errors import NotRefundable, RefundTooLarge, StripeRefused, StripeTimeout, StripeUnavailable
+from payments.models import Payment, Refund, StripeCall, Transfer
+from payments.proving import check_books
+from payments.refunds import request_refund, send_refund
+from payments.settlement import settle_events
+from payments.tests.stripe_objects import Story
+
+REFUNDS = "http://127.0.0.1:9/v1/refunds"
+FAILURE = {"error": {"type": "api_error", "message": "An unknown error occurred."}}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _one_try(settings: Any) -> None:
+    settings.STRIPE_MAX_NETWORK_RETRIES = 0
+
+
+@pytest.fixture
+def stripe() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as mock:
+        yield mock
+
+
+@pytest.fixture
+def story(db: None) -> Story:
+    """A gift of 25 dollars that is paid."""
+    story = Story(pending_donation().payment)
+    settle_events(story.succeeded(), source="webhook")
+    return story
+
+
+def ask(story: Story, amount: int | None = None, **fields: Any) -> Refund:
+    return request_refund(payment_id=story.payment.pk, amount_minor=amount, requested_by=None, **fields)
+
+
+def posts(stripe: responses.RequestsMock) -> list[tuple[str, str]]:
+    calls = [call.request for call in stripe.calls if call.request.method == "POST"]
+    return [(request.headers["Idempotency-Key"], str(request.body)) for request in calls]
+
+
+def test_a_refund_is_written_down_with_its_call_and_moves_no_money_yet(story: Story) -> None:
+    staff = UserFactory()
+    refund = request_refund(
+        payment_id=story.payment.pk, amount_minor=700, reason="duplicate", note="asked by phone", requested_by=staff
+    )
+    call = StripeCall.objects.get(subject_id=refund.pk)
+    assert (refund.status, refund.stripe_id, refund.counts, refund.requested_by, refund.note) == (
+        "pending", None, False, staff, "asked by phone",
+    )  # fmt: skip
+    assert call.params == {
+        "payment_intent": story.intent_id,
+        "amount": 700,
+        "reason": "duplicate",
+        "metadata": {"refund": refund.pk, "payment": story.payment.pk},
+    }
+    assert (Transfer.objects.count(), payment_of(Donation.objects.get()).refundable_minor) == (1, 1800)
+    assert list(check_books()) == []
+
+
+def test_no_amount_means_all_that_is_left(story: Story) -> None:
+    ask(story, 700)
+    assert ask(story).amount_minor == 1800
+
+
+@pytest.mark.parametrize("amount", [2501, 10**9, 0, -1])
+def test_more_than_is_left_or_nothing_is_refused(amount: int, story: Story) -> None:
+    with pytest.raises(RefundTooLarge, match=r"At most \$25\.00 of this payment can still be refunded\."):
+        ask(story, amount)
+    assert Refund.objects.count() == StripeCall.objects.count() == 0
+
+
+def test_unsent_refunds_count_as_given_and_failed_ones_do_not(story: Story) -> None:
+    first = ask(story, 2500)
+    with pytest.raises(RefundTooLarge, match=r"\$0\.00"):
+        ask(story, 1)
+    Refund.objects.filter(pk=first.pk).update(status="canceled", canceled_at=timezone.now())
+    assert ask(story, 2500).amount_minor == 2500
+
+
+def test_an_unpaid_payment_cannot_be_refunded() -> None:
+    with pytest.raises(NotRefundable):
+        request_refund(payment_id=pending_donation().payment_id, amount_minor=1, requested_by=None)
+    assert Refund.objects.count() == 0
+
+
+def test_a_sent_refund_is_booked_at_once_and_its_events_change_nothing(stripe: responses.RequestsMock, story: Story) -> None:
+    refund = ask(story, 700)
+    stripe.post(REFUNDS, json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
+    sent = send_refund(refund)
+    assert (sent.status, sent.stripe_id, Donation.objects.get().state) == (
+        "succeeded",
+        f"re_{story.number}_a",
+        "partially_refunded",
+    )
+    assert posts(stripe)[0][0] == f"{refund.pk}:refunds.create:1"
+    told = story.event("refund.created", story.refund("a", 700, "succeeded", at=50, our_id=refund.pk), 50)
+    settle_events([told], source="webhook")
+    assert (Refund.objects.count(), Transfer.objects.count(), Payment.objects.get().refunded_minor) == (1, 2, 700)
+    send_refund(refund)
+    assert len(stripe.calls) == 1
+    assert list(check_books()) == []
+
+
+def test_a_refusal_cancels_the_refund_and_gives_its_amount_free(stripe: responses.RequestsMock, story: Story) -> None:
+    refund = ask(story)
+    stripe.post(
+        REFUNDS, json={"error": {"type": "invalid_request_error", "code": "charge_disputed", "message": "No."}}, status=400
+    )
+    with pytest.raises(StripeRefused):
+        send_refund(refund)
+    refund.refresh_from_db()
+    assert (refund.status, refund.stripe_id) == ("canceled", None)
+    assert (Payment.objects.get().refundable_minor, Transfer.objects.count()) == (2500, 1)
+    assert list(check_books()) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [(requests.exceptions.ReadTimeout(), StripeTimeout), (requests.exceptions.ConnectionError(), StripeUnavailable)],
+)
+def test_after_a_lost_answer_the_same_refund_is_sent_under_the_same_key(
+    stripe: responses.RequestsMock, story: Story, failure: Exception, raised: type[Exception]
+) -> None:
+    refund = ask(story, 700)
+    stripe.post(REFUNDS, body=failure)
+    stripe.post(REFUNDS, json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
+    with pytest.raises(raised):
+        send_refund(refund)
+    refund.refresh_from_db()
+    assert (refund.status, refund.stripe_id) == ("pending", None)
+    send_refund(refund)
+    first, second = posts(stripe)
+    assert first == second
+    assert (Refund.objects.count(), Transfer.objects.count()) == (1, 2)
+
+
+def test_after_a_stored_500_a_refund_that_was_made_all_the_same_is_found_and_not_made_twice(
+    stripe: responses.RequestsMock, story: Story
+) -> None:
+    refund = ask(story, 700)
+    stripe.post(REFUNDS, json=FAILURE, status=500)
+    made = story.refund("a", 700, "succeeded", at=50, our_id=refund.pk)
+    stripe.get(REFUNDS, json={"data": [made], "has_more": False})
+    stripe.add(responses.POST, REFUNDS, json=story.refund("b", 700, "succeeded", at=60, our_id=refund.pk))
+    stripe.assert_all_requests_are_fired = False
+    with pytest.raises(StripeUnavailable):
+        send_refund(refund)
+    send_refund(refund)
+    assert [key for key, _ in posts(stripe)] == [f"{refund.pk}:refunds.create:1"]
+    assert list(Refund.objects.values_list("stripe_id", "status")) == [(f"re_{story.number}_a", "succeeded")]
+
+
+def test_an_unsent_refund_older_than_its_key_is_looked_for_at_stripe_and_then_sent_anew(
+    stripe: responses.RequestsMock, story: Story
+) -> None:
+    refund = ask(story, 700)
+    StripeCall.objects.update(created_at=timezone.now() - timedelta(hours=24))
+    stripe.get(REFUNDS, json={"data": [], "has_more": False})
+    stripe.post(REFUNDS, json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
+    assert send_refund(refund).status == "succeeded"
+    assert [key for key, _ in posts(stripe)] == [f"{refund.pk}:refunds.create:2"]
+
+
+def test_a_refund_that_was_answered_but_not_settled_is_settled_by_the_next_try(
+    stripe: responses.RequestsMock, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process died between keeping the answer and settling it."""
+    refund = ask(story, 700)
+    stripe.post(REFUNDS, json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
+    stripe.get(REFUNDS, json={"data": [story.refund("a", 700, "succeeded", at=50, our_id=refund.pk)], "has_more": False})
+    stripe.get(f"{REFUNDS}/re_{story.number}_a", json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
+    stripe.assert_all_requests_are_fired = False
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("payments.refunds.settle_objects", dies)
+        send_refund(refund)
+    assert send_refund(refund).status == "succeeded"
+    assert (len(posts(stripe)), Transfer.objects.count()) == (1, 2)
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer")
+@pytest.mark.django_db(transaction=True)
+def test_of_two_full_refunds_at_once_one_is_refused(story: Story) -> None:
+    outcomes: list[str] = []
+    barrier = threading.Barrier(8)
+
+    def go() -> None:
+        barrier.wait()
+        try:
+            outcomes.append(ask(story, 2500).status)
+        except DomainError as error:
+            outcomes.append(error.code)
+        connection.close()
+
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["pending"] + ["refund_too_large"] * 7
+    assert Refund.objects.count() == 1
