@@ -18,7 +18,7 @@ urlpatterns = [
     *api.both("api/schema/", SpectacularAPIView.as_view(), "schema"),
     *api.both("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), "api-docs"),
     path("admin/", admin.site.urls),
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
+    *api.both("healthz", health.healthz, "healthz"),
+    *api.both("readyz", health.readyz, "readyz"),
     path("", include("website.urls")),
 ]

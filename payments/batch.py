@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 from payments import unmatched
@@ -66,6 +67,7 @@ class Batch:
     # -- finding ------------------------------------------------------------------------------------
     def find_payments(self, sightings: Sequence[Sighting]) -> None:
         """Lock every payment that a sighting names by any id, in the order of their ids."""
+        _one_at_a_time({i for s in sightings for i in (s.session, s.intent, s.charge) if i})
         named = Q()
         for name, column in ID_COLUMNS.items():
             ids = sorted({value for sighting in sightings if (value := getattr(sighting, name))})
@@ -216,6 +218,21 @@ class Batch:
             fulfilment = fulfilment_of(purpose)
             if fulfilment is not None:
                 fulfilment.settle(list(of_purpose))
+
+
+def _one_at_a_time(stripe_ids: set[str]) -> None:
+    """Until the end of this transaction, nobody else settles anything that names one of these ids.
+
+    Locking the payment is not enough while an id is news: one transaction parks a dispute because no payment has its
+    intent, another teaches that intent to its payment and sees no parked dispute, and neither sees the other. SQLite
+    has one writer anyway.
+    """
+    if connection.vendor != "postgresql" or not stripe_ids:
+        return
+    digests = (hashlib.sha256(stripe_id.encode()).digest() for stripe_id in stripe_ids)
+    keys = sorted(int.from_bytes(digest[:8], "big", signed=True) for digest in digests)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) AS key", [keys])
 
 
 def _row(payment: Payment) -> tuple[Any, ...]:

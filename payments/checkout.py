@@ -180,9 +180,11 @@ def _find_lost(call: StripeCall) -> dict[str, Any] | None:
 
 def _next_attempt(call: StripeCall) -> StripeCall:
     """The same call under a new key; of two at once, both get the same one."""
-    with transaction.atomic():
-        known = StripeCall.objects.filter(subject_id=call.subject_id, operation=call.operation, attempt=call.attempt + 1)
-        return known.first() or plan_call(call.subject_id, call.operation, call.params, attempt=call.attempt + 1)
+    attempt = call.attempt + 1
+    key = f"{call.subject_id}:{call.operation}:{attempt}"
+    planned = StripeCall(key=key, operation=call.operation, subject_id=call.subject_id, attempt=attempt, params=call.params)
+    StripeCall.objects.bulk_create([planned], ignore_conflicts=True)
+    return StripeCall.objects.get(pk=key)
 
 
 def keep_answer(call: StripeCall, answer: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ The table is Stripe's, not CLDR's or ISO's, which differ for RSD, LBP, MGA and o
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -130,7 +131,7 @@ class Money:
         fraction = "." + "0" * decimals if decimals else ""
         # A pattern of our own: Babel's currency_digits are CLDR's, which are not Stripe's.
         pattern = Locale.parse(locale).currency_formats["standard"].pattern.split(";")[0]
-        if get_currency_symbol(self.currency.upper(), locale=locale)[-1].isalpha():
+        if unicodedata.category(get_currency_symbol(self.currency.upper(), locale=locale)[-1]) != "Sc":
             pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")  # letters stand off: “KWD 5.120”
         return format_currency(
             self.decimal,

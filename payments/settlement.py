@@ -2,7 +2,8 @@
 
 `settle_events` takes a batch of events, `settle_stored` events of the inbox, `settle_objects` fetched Stripe objects.
 Each locks the payments that its batch touches, merges in memory and writes set-wise, in one transaction; whoever
-comes first wins and the others change nothing. Lock order: StripeEvent, Payment, Refund, Dispute, the product's rows.
+comes first wins and the others change nothing. Lock order: StripeEvent, Stripe's ids, Payment, Refund, Dispute, the
+product's rows.
 """
 
 from __future__ import annotations

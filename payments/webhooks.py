@@ -56,8 +56,8 @@ def verify_signature(body: bytes, header: str, *, secrets: tuple[str, ...], tole
 @csrf_exempt
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
-        body = error_body("Stripe delivers its events here by POST.", "method_not_allowed")
-        return JsonResponse(body, status=405, headers={"Allow": "POST"})
+        refusal = error_body("Stripe delivers its events here by POST.", "method_not_allowed")
+        return JsonResponse(refusal, status=405, headers={"Allow": "POST"})
     declared = str(request.META.get("CONTENT_LENGTH") or "")
     is_length = declared.isascii() and declared.isdigit() and len(declared) <= 12
     if not is_length or int(declared) > settings.WEBHOOK_MAX_BODY_BYTES:

@@ -208,7 +208,7 @@ def test_what_is_written_out_reads_back_the_same(money: Money) -> None:
 @given(chargeable)
 def test_display_holds_the_digits_that_str_writes(money: Money) -> None:
     digits = "".join(c for c in money.display() if c.isdigit() or c == ".")
-    assert digits == str(money)
+    assert digits.lstrip(".") == str(money)  # some symbols end with a full stop
 
 
 def reading(text: str, currency: str) -> Decimal | str:

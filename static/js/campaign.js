@@ -109,7 +109,7 @@ function put(elementId, text) {
 }
 
 function announce(campaign) {
-  put("totals-status", `${money(campaign.current_amount, campaign.currency)} raised by ${campaign.donor_count} donors.`);
+  put("totals-status", `${money(campaign.current_amount, campaign.currency)} raised by ${campaign.donor_count} ${campaign.donor_count === 1 ? "donor" : "donors"}.`);
 }
 
 function isNew(gift) {

@@ -173,7 +173,6 @@ def test_reference_of_the_api_works_under_the_content_security_policy(tab: Page,
     assert complaints == []
 
 
-@pytest.mark.xfail(strict=True, reason="the forms have no method, so that a browser without scripts sends them by GET")
 @pytest.mark.parametrize(
     ("path", "field", "button"),
     [

@@ -79,7 +79,8 @@ INSERTS: list[tuple[str, type[models.Model], dict[str, str]]] = [
 ]  # fmt: skip
 # Constraint (for a unique field its columns alone), table, what differs in the copy, the columns that clash.
 COPIES: list[tuple[str, type[models.Model], dict[str, str], list[str]]] = [
-    ("payment_idempotency_key_once", Payment, {"id": "'pay_2'", "checkout_session": "'a'", "payment_intent": "'b'", "charge": "'c'"},
+    ("payment_idempotency_key_once", Payment,
+     {"id": "'pay_2'", "checkout_session": "'a'", "payment_intent": "'b'", "charge": "'c'"},
      ["idempotency_scope", "idempotency_key"]),
     ("", Payment, {"id": "'pay_2'", "idempotency_key": "NULL", "payment_intent": "'b'", "charge": "'c'"}, ["checkout_session"]),
     ("", Payment, {"id": "'pay_2'", "idempotency_key": "NULL", "checkout_session": "'a'", "charge": "'c'"}, ["payment_intent"]),
