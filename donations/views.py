@@ -115,7 +115,7 @@ class MyDonations(APIView):
     @extend_schema(
         operation_id="donations_mine",
         parameters=[CURSOR, PAGE_SIZE],
-        responses={200: paged(serializers.OwnGiftSerializer), **refusals(401, 404, 429)},
+        responses={200: paged(serializers.OwnGiftSerializer), **refusals(400, 401, 404, 429)},
     )
     def get(self, request: Request) -> Response:
         """The signed-in donor's gifts, newest first, in every state."""
