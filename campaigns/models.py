@@ -36,12 +36,13 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         if fund is None:
             fund = Campaign(
                 title="General fund",
-                slug="general-fund",
                 summary="Gifts for where they are needed most.",
                 currency=settings.DEFAULT_CURRENCY,
                 state=Campaign.State.LIVE,
                 is_general_fund=True,
             )
+            taken = Campaign.objects.filter(slug="general-fund").exists()
+            fund.slug = fund.pk if taken else "general-fund"
             # Of two at once, one inserts.
             self.bulk_create([fund], ignore_conflicts=True)
             fund = self.get(is_general_fund=True)

@@ -73,7 +73,7 @@ class CampaignWriteSerializer(StrictSerializer):
     title = PersonsTextField(max_length=200, allow_blank=False)
     slug = serializers.SlugField(max_length=100, required=False)
     summary = PersonsTextField(max_length=300, required=False)
-    story = PersonsTextField(max_length=20_000, required=False)
+    story = PersonsTextField(max_length=20_000, required=False, paragraphs=True)
     image_url = serializers.URLField(max_length=500, required=False, allow_blank=True)
     goal_amount = serializers.CharField(max_length=20, required=False, allow_null=True)
     minimum_amount = serializers.CharField(max_length=20, required=False)

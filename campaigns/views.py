@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
@@ -26,9 +28,10 @@ ORDERS = {
     "newest": ("-created_at", "-id"),
     "oldest": ("created_at", "id"),
     "title": ("title", "id"),
-    "ending": ("ends_at", "id"),
+    "ending": ("ends_or_never", "id"),
 }
 
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 # drf-spectacular knows a public route only by the class AllowAny itself.
 PUBLIC: list[dict[str, list[str]]] = [{}, {"bearerAuth": []}, {"cookieAuth": []}]
 
@@ -64,7 +67,9 @@ class CampaignList(APIView):
             raise ValidationError({"order": f"Choose one of {', '.join(sorted(ORDERS))}."})
         pages = NewestFirst()
         pages.ordering = ORDERS[order]
-        page = pages.paginate_queryset(_filtered(request).with_totals(), request, view=self) or []
+        # A cursor cannot stand on a null: a campaign without an end comes last.
+        campaigns = _filtered(request).with_totals().annotate(ends_or_never=Coalesce("ends_at", NEVER))
+        page = pages.paginate_queryset(campaigns, request, view=self) or []
         return pages.get_paginated_response(CampaignSerializer(page, many=True).data)
 
     @extend_schema(

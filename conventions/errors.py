@@ -10,7 +10,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -73,6 +73,8 @@ def render_exception(exc: Exception, context: dict[str, Any]) -> Response | None
         if exc.retry_after_s is not None:
             headers["Retry-After"] = str(exc.retry_after_s)
         return Response(error_body(exc.message, exc.code, exc.fields, exc.extra), status=exc.status, headers=headers)
+    if isinstance(exc, RequestDataTooBig):
+        return Response(error_body("The body is too large.", "body_too_large"), status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rest_framework.exceptions import ValidationError
+from typing import Any
+
+from django.core.exceptions import ValidationError as BadValue
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
@@ -14,6 +17,13 @@ class NewestFirst(CursorPagination):
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = 100
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """A cursor holds a position that goes into the query: a forged one is refused like any other bad cursor."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (BadValue, ValueError, OverflowError) as error:
+            raise NotFound(self.invalid_cursor_message) from error
 
     def get_page_size(self, request: Request) -> int | None:
         asked = request.query_params.get(str(self.page_size_query_param))

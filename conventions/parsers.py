@@ -18,7 +18,7 @@ class ExactJSONParser(JSONParser):
             return {}
         try:
             return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, ArithmeticError, RecursionError) as error:  # Arithmetic: an exponent that no Decimal holds
             raise ParseError("The body is not valid JSON.") from error
 
 

@@ -30,13 +30,20 @@ def refuse_control_characters(value: str) -> None:
             raise serializers.ValidationError("Text direction overrides are not allowed.", code="control_characters")
 
 
-class PersonsTextField(serializers.CharField):
-    """A line or paragraph that a person wrote: trimmed, bounded, without control characters."""
+def refuse_line_breaks(value: str) -> None:
+    if len(value.splitlines()) > 1:
+        raise serializers.ValidationError("Write it on one line.", code="several_lines")
 
-    def __init__(self, **kwargs: Any) -> None:
+
+class PersonsTextField(serializers.CharField):
+    """A line (or, with `paragraphs`, more) that a person wrote: trimmed, bounded, without control characters."""
+
+    def __init__(self, *, paragraphs: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("allow_blank", True)
         super().__init__(**kwargs)
         self.validators.append(refuse_control_characters)
+        if not paragraphs:
+            self.validators.append(refuse_line_breaks)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -18,6 +18,7 @@ from donations.models import COUNTED, Donation, Donor, Supporter, state_of
 from payments import ledger
 from payments.fulfilment import PaymentChange
 from payments.models import LedgerAccount, Payment
+from payments.persons import ERASED_DOMAIN
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,16 @@ def settle(changes: Sequence[PaymentChange]) -> None:
     _save(donations)
     new_donors = _count_supporters(donations, before, by_payment)
     _count_in_tallies(donations, before, by_payment, new_donors)
-    due = [d.pk for d in donations if d.paid_at and d.donor_id and _receipt_is_due(before[d.pk])]
+    due = [d.pk for d in donations if _receipt_is_due(d, before[d.pk])]
     if due:
         receipts.send_receipts.enqueue(due)
 
 
-def _receipt_is_due(before: _Before) -> bool:
+def _receipt_is_due(donation: Donation, before: _Before) -> bool:
     """When a gift becomes paid (were it disputed at once: in another order the mail would have gone before), or its
     donor becomes known after that."""
+    if not donation.paid_at or not donation.donor_id or donation.payment.customer_email.endswith(ERASED_DOMAIN):
+        return False
     return before.state in {Donation.State.PENDING, Donation.State.ABANDONED} or before.donor_id is None
 
 
@@ -165,7 +168,7 @@ def check_books() -> Iterable[str]:
 
 
 def sweep() -> dict[str, int]:
-    return {"receipts": receipts.enqueue_lost()}
+    return {"receipts": receipts.send_lost()}
 
 
 def explain(subject_id: str) -> str:

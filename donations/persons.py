@@ -6,6 +6,7 @@ from typing import Any
 
 from accounts.models import User
 from donations.models import Donation, Donor
+from payments.persons import ERASED_DOMAIN
 
 
 def donor_of(user: User) -> Donor | None:
@@ -63,4 +64,4 @@ def erase(user: User) -> None:
         anonymous=True, display_name="", message="", dedication_kind="", dedication_name=""
     )
     if donor is not None:
-        Donor.objects.filter(pk=donor.pk).update(user=None, email=f"{donor.pk}@erased.invalid", name="", locale="")
+        Donor.objects.filter(pk=donor.pk).update(user=None, email=f"{donor.pk}{ERASED_DOMAIN}", name="", locale="")

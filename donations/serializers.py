@@ -44,7 +44,7 @@ class GiftSerializer(StrictSerializer):
     donor_name = PersonsTextField(max_length=200, required=False)
     email = serializers.EmailField(max_length=320, required=False, allow_blank=True)
     anonymous = serializers.BooleanField(required=False, allow_null=True, default=None)
-    message = PersonsTextField(max_length=500, required=False)
+    message = PersonsTextField(max_length=500, required=False, paragraphs=True)
     dedication = DedicationSerializer(required=False, allow_null=True)
 
     def validate_campaign_id(self, value: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,8 @@ from donations.models import Donation
 from payments.money import Money
 
 ANONYMOUS = "Anonymous"
+# Givers write addresses, their own and others', into names and messages; the public gets none.
+ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +35,14 @@ def public_view(donation: Donation) -> PublicGift:
     return PublicGift(
         id=donation.pk,
         money=Money(donation.amount_minor - payment.refunded_minor, donation.currency),
-        display_name=(donation.display_name if named else "") or ANONYMOUS,
-        message=donation.message if named else "",
+        display_name=(_without_addresses(donation.display_name) if named else "") or ANONYMOUS,
+        message=_without_addresses(donation.message) if named else "",
         dedication_kind=donation.dedication_kind if named else "",
-        dedication_name=donation.dedication_name if named else "",
+        dedication_name=_without_addresses(donation.dedication_name) if named else "",
         created_at=donation.paid_at or donation.created_at,
         anonymous=donation.anonymous,
     )
+
+
+def _without_addresses(text: str) -> str:
+    return ADDRESS.sub("(address removed)", text)

@@ -11,6 +11,7 @@ from datetime import datetime
 from payments import states
 from payments.facts import DisputeSighting, RefundSighting, Sighting
 from payments.models import Dispute, Payment, Refund
+from payments.persons import ERASED_DOMAIN
 from payments.states import earliest, latest
 
 
@@ -30,7 +31,8 @@ def merge_payment(payment: Payment, seen: Sighting) -> None:
     payment.payment_intent = payment.payment_intent or seen.intent
     payment.charge = payment.charge or seen.charge
     payment.stripe_customer = payment.stripe_customer or seen.customer
-    payment.receipt_url = payment.receipt_url or seen.receipt_url
+    if not payment.customer_email.endswith(ERASED_DOMAIN):
+        payment.receipt_url = payment.receipt_url or seen.receipt_url
     # One source of contact for each way of paying, so that two that differ cannot race.
     if seen.session or payment.via == Payment.Via.INTENT:
         payment.customer_email = payment.customer_email or seen.customer_email.strip().lower()

@@ -15,6 +15,7 @@ from payments.errors import StripeRefused, StripeUnavailable
 from payments.inbox import Envelope
 from payments.models import Payment, Refund, StripeEvent, Transfer
 from payments.proving import check_books
+from payments.refunds import request_refund
 from payments.settlement import settle_events
 from payments.sweeping import sweep
 from payments.tests.stripe_objects import Story
@@ -203,7 +204,7 @@ def test_when_stripe_is_down_the_sweep_asks_once_and_leaves_the_rest(asked: list
 
 def test_an_unsent_refund_is_sent_after_a_minute(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(*story.succeeded())
-    refund = sweeping_refund(story)
+    refund = request_refund(payment_id=story.payment.pk, amount_minor=700, requested_by=None)
     answer = story.refund("a", 700, "succeeded", at=50, our_id=refund.pk)
     monkeypatch.setattr(stripe_gateway, "create", lambda operation, params, *, idempotency_key: answer)
     assert sweep()["refunds"] == 0
@@ -211,12 +212,6 @@ def test_an_unsent_refund_is_sent_after_a_minute(story: Story, monkeypatch: pyte
     assert sweep()["refunds"] == 1
     assert (Refund.objects.get().status, sweep()["refunds"]) == ("succeeded", 0)
     assert list(check_books()) == []
-
-
-def sweeping_refund(story: Story) -> Refund:
-    from payments.refunds import request_refund
-
-    return request_refund(payment_id=story.payment.pk, amount_minor=700, requested_by=None)
 
 
 def test_due_events_of_many_gifts_are_applied_together(settings: Any) -> None:

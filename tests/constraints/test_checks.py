@@ -51,7 +51,7 @@ UPDATES: list[tuple[str, type[models.Model], str]] = [
     ("campaigntally_slot_in_range", CampaignTally, "slot = 16"),
     ("donor_email_lowercase", Donor, "email = 'Ada@example.org'"),
     ("donation_amount_positive", Donation, "amount_minor = 0"),
-    ("donation_state_known", Donation, "state = 'gone'"),
+    ("donation_state_known|donation_paid_at_when_paid", Donation, "state = 'gone'"),
     ("donation_paid_at_when_paid", Donation, "state = 'pending'"),
     ("donation_paid_at_when_paid", Donation, "paid_at = NULL"),
     ("donation_dedication_whole", Donation, "dedication_kind = 'in_honour'"),
@@ -66,7 +66,7 @@ INSERTS: list[tuple[str, type[models.Model], dict[str, str]]] = [
     ("transfer_between_two_accounts", Transfer, {"debit_id": "credit_id"}),
     ("transfer_debit_in_currency", Transfer, {"debit_id": "'stripe:eur'"}),
     ("transfer_credit_in_currency", Transfer, {"credit_id": "'unmatched:eur'"}),
-    ("transfer_debit_in_currency", Transfer, {"currency": "'eur'"}),
+    ("transfer_debit_in_currency|transfer_credit_in_currency", Transfer, {"currency": "'eur'"}),
     ("ledgeraccount_kind_known", LedgerAccount, {"code": "'x:usd'", "kind": "'equity'"}),
     ("ledgeraccount_code_ends_with_currency", LedgerAccount, {"code": "'x:eur'"}),
     ("ledgeraccount_code_ends_with_currency", LedgerAccount, {"code": "'xusd'"}),
@@ -147,5 +147,5 @@ def named(*classes: type[Any]) -> set[str]:
 
 
 def test_every_constraint_is_attacked() -> None:
-    assert {name for name, *_ in (*UPDATES, *INSERTS)} == named(models.CheckConstraint)
+    assert {name for names, *_ in (*UPDATES, *INSERTS) for name in names.split("|")} == named(models.CheckConstraint)
     assert {name for name, *_ in COPIES if name} == named(models.UniqueConstraint)
