@@ -11,7 +11,17 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from campaigns.models import Campaign
 from donations.models import Donation
@@ -46,9 +56,10 @@ class Giving(RuleBasedStateMachine):
         self.clock = 1000
         self.held: list[Envelope] = []
 
-    @initialize()
-    def found(self) -> None:
+    @initialize(target=pending)
+    def found(self) -> Any:
         self.campaigns: list[Campaign] = [CampaignFactory(), CampaignFactory(currency="eur")]
+        return multiple(*(self.given(number % 2, ADDRESSES[number % 3], 2500 + number) for number in range(6)))
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
@@ -67,6 +78,9 @@ class Giving(RuleBasedStateMachine):
     # -- rules --------------------------------------------------------------------------------------
     @rule(target=pending, campaign=st.integers(0, 1), email=st.sampled_from(ADDRESSES), amount=st.integers(50, 10_000))
     def give(self, campaign: int, email: str, amount: int) -> Story:
+        return self.given(campaign, email, amount)
+
+    def given(self, campaign: int, email: str, amount: int) -> Story:
         story = Story(pending_donation(campaign=self.campaigns[campaign], amount_minor=amount, email=email).payment)
         self.net[story.payment.pk] = 0
         return story
@@ -128,17 +142,20 @@ class Giving(RuleBasedStateMachine):
         self.arrive(story.disputed(outcome) if whole else story.disputed("lost")[:2])
         self.net[story.payment.pk] -= 0 if whole and outcome == "won" else story.payment.amount_minor
 
+    @precondition(lambda self: self.held)
     @rule(data=st.data())
     def let_go(self, data: st.DataObject) -> None:
         """What was held back arrives, in any order."""
         held, self.held = self.held, []
         self.arrive(list(data.draw(st.permutations(held))))
 
+    @precondition(lambda self: self.events)
     @rule(data=st.data())
     def redeliver(self, data: st.DataObject) -> None:
-        for event in data.draw(st.lists(st.sampled_from(self.events), max_size=5)) if self.events else []:
+        for event in data.draw(st.lists(st.sampled_from(self.events), min_size=1, max_size=5)):
             settle_events([event], source="webhook")
 
+    @precondition(lambda self: self.events)
     @rule(minutes=st.sampled_from([1, 20]))
     def sweep_up(self, minutes: int) -> None:
         past = timezone.now() - timedelta(minutes=minutes)
