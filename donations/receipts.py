@@ -71,7 +71,7 @@ def _mail(donation: Donation) -> EmailMultiAlternatives:
     context = {"donation": donation, "campaign": donation.campaign, "donor": donation.donor, "site": settings.FRONTEND_URL}
     mail = EmailMultiAlternatives(
         # On one line: a title of several would be taken for a forged header, and no mail would go.
-        subject=" ".join(f"Your gift of {donation.money.display()} to {donation.campaign.title}".split()),
+        subject=" ".join(f"Your gift of {donation.money.display()} to {donation.campaign.title}".splitlines()),
         body=render_to_string("mail/receipt.txt", context),
         to=[donation.donor.email],
         # The same Message-ID on every try lets mail servers drop a second copy.
