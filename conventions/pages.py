@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as BadValue
+from django.db import DataError
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -22,7 +23,7 @@ class NewestFirst(CursorPagination):
         """A cursor holds a position that goes into the query: a forged one is refused like any other bad cursor."""
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (BadValue, ValueError, OverflowError) as error:
+        except (BadValue, ValueError, OverflowError, DataError) as error:
             raise NotFound(self.invalid_cursor_message) from error
 
     def get_page_size(self, request: Request) -> int | None:
