@@ -164,7 +164,7 @@ def _boolean(env: environ.Env, name: str, problems: Problems) -> bool:
 
 def _whole(env: environ.Env, name: str, default: int, problems: Problems) -> int:
     value = env.str(name, default=str(default))
-    if not value.isdigit():
+    if not (value.isascii() and value.isdigit()):
         problems.append(f"{name} must be a whole number, not {value!r}.")
         return default
     return int(value)

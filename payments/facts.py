@@ -251,7 +251,14 @@ OBJECTS: dict[str, Callable[[StripeObject], Sighting]] = {
 
 def from_object(fetched: StripeObject) -> Sighting:
     """A fetched object of any kind that `OBJECTS` names."""
-    return OBJECTS[fetched["object"]](fetched)
+    return _storable(OBJECTS[fetched["object"]](fetched))
+
+
+def _storable(seen: Sighting) -> Sighting:
+    """Without null characters, which a person's name may bring and PostgreSQL's text cannot hold."""
+    texts = ("failure_message", "customer_email", "customer_name")
+    clean = {name: getattr(seen, name).replace("\x00", "") for name in texts if "\x00" in getattr(seen, name)}
+    return replace(seen, **clean) if clean else seen
 
 
 # -- events -----------------------------------------------------------------------------------------
@@ -320,4 +327,4 @@ EVENTS: dict[str, Callable[[StripeObject], Sighting]] = {
 def from_event(event: StripeObject) -> Sighting | None:
     """The sighting that an event is, or None where its type is not ours."""
     read = EVENTS.get(event["type"])
-    return read(event) if read else None
+    return _storable(read(event)) if read else None
