@@ -193,6 +193,7 @@ STRIPE_LIVE_SECRET_KEY = STRIPE_SECRET_KEY if STRIPE_LIVE_MODE else ""
 
 # -- mail, files, language ---------------------------------------------------------------------------
 vars().update(ENVIRONMENT.email)
+EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not stop worker or sweep
 DEFAULT_FROM_EMAIL = ENVIRONMENT.default_from_email
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 STATIC_URL = "/static/"

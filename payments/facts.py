@@ -254,11 +254,26 @@ def from_object(fetched: StripeObject) -> Sighting:
     return _storable(OBJECTS[fetched["object"]](fetched))
 
 
+# Longest texts that the rows of payments hold.
+LENGTHS = {"customer_email": 320, "customer_name": 200, "failure_code": 100, "failure_message": 5000}
+REFUND_LENGTHS = {"reason": 40, "failure_reason": 200}
+DISPUTE_LENGTHS = {"reason": 60, "status": 30}
+
+
+def _fitting(text: str, length: int) -> str:
+    """Without what no database text holds (null characters, lone surrogates), and cut to the column: an odd name
+    must not keep its gift out of the books."""
+    return text.encode("utf-8", "ignore").decode().replace("\x00", "")[:length]
+
+
 def _storable(seen: Sighting) -> Sighting:
-    """Without null characters, which a person's name may bring and PostgreSQL's text cannot hold."""
-    texts = ("failure_message", "customer_email", "customer_name")
-    clean = {name: getattr(seen, name).replace("\x00", "") for name in texts if "\x00" in getattr(seen, name)}
-    return replace(seen, **clean) if clean else seen
+    refund, dispute = seen.refund, seen.dispute
+    if refund:
+        refund = replace(refund, **{n: _fitting(getattr(refund, n), k) for n, k in REFUND_LENGTHS.items()})  # type: ignore[arg-type]
+    if dispute:
+        dispute = replace(dispute, **{n: _fitting(getattr(dispute, n), k) for n, k in DISPUTE_LENGTHS.items()})  # type: ignore[arg-type]
+    texts = {n: _fitting(getattr(seen, n), k) for n, k in LENGTHS.items()}
+    return replace(seen, refund=refund, dispute=dispute, **texts)  # type: ignore[arg-type]
 
 
 # -- events -----------------------------------------------------------------------------------------

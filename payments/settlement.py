@@ -115,8 +115,15 @@ def _settle(items: list[Item], settled: Settled, *, take_in_unmatched: bool) -> 
         if item.waits_for:
             batch.apply_to_payment(item)
     batch.apply_refunds_and_disputes(items)
-    settled.states.update((i.event_id, State.PARKED if i.waits_for else State.APPLIED) for i in items if i.event_id)
+    settled.states.update((item.event_id, _end_of(item)) for item in items if item.event_id)
     settled.changed = batch.write()
+
+
+def _end_of(item: Item) -> str:
+    """Applied, parked, or ignored where nothing in it names a payment that could be waited for."""
+    if item.waits_for is None:
+        return State.APPLIED
+    return State.PARKED if item.waits_for else State.IGNORED
 
 
 def _in_transaction(work: Callable[[], Result]) -> Result:

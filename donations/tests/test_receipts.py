@@ -160,6 +160,24 @@ def test_one_mail_that_breaks_does_not_stop_those_of_the_same_batch(mailoutbox: 
     assert sorted(mail.to[0] for mail in mailoutbox)[-2:] == ["1@example.org", "2@example.org"]
 
 
+def test_an_address_that_no_mail_can_be_sent_to_stops_neither_the_others_nor_the_sweep(
+    mailoutbox: list[EmailMultiAlternatives],
+) -> None:
+    addresses = ("two\nlines@example.org", "1@example.org", "2@example.org")
+    stories = [Story(pending_donation(email=address).payment) for address in addresses]
+    settle_events([event for story in stories for event in story.succeeded()], source="webhook")
+    DBTaskResult.objects.all().delete()
+    Donation.objects.update(paid_at=timezone.now() - timedelta(hours=1))
+    assert sweep()["receipts"] == 2
+    assert sorted(mail.to[0] for mail in mailoutbox) == ["1@example.org", "2@example.org"]
+    assert Receipt.objects.get(sent_at=None).last_error.startswith("BadHeaderError")
+
+
+def test_a_mail_server_that_does_not_answer_is_not_waited_for_without_end(settings: Any) -> None:
+    assert settings.EMAIL_TIMEOUT is not None
+    assert 0 < settings.EMAIL_TIMEOUT <= 30
+
+
 def test_a_donor_who_becomes_known_later_gets_the_receipt_then(mailoutbox: list[EmailMultiAlternatives]) -> None:
     story = Story(pending_donation().payment)
     intent, charge, session, _ = story.succeeded()
