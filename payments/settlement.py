@@ -68,13 +68,8 @@ def settle_objects(objects: Iterable[StripeObject], *, take_in_unmatched: bool =
     sightings = [from_object(fetched) for fetched in objects]
 
     def work() -> Settled:
-        settled = Settled()
         items = [Item(sighting) for sighting in sightings]
-        if items:
-            _settle(items, settled, take_in_unmatched=take_in_unmatched)
-            waits_for = {item.event_id: item.waits_for for item in items if item.event_id and item.waits_for}
-            inbox.record(settled.states, stored={}, waits_for=waits_for)
-        return settled
+        return _settle_and_record(items, Settled(), stored={}, take_in_unmatched=take_in_unmatched)
 
     return _in_transaction(work)
 
@@ -87,6 +82,11 @@ def _settle_all(envelopes: Sequence[Envelope], stored: Mapping[str, str], *, tak
         settled.states[envelope.id] = State.APPLIED if sighting else State.IGNORED
         if sighting:
             items.append(Item(sighting, envelope.id))
+    return _settle_and_record(items, settled, stored=stored, take_in_unmatched=take_in_unmatched)
+
+
+def _settle_and_record(items: list[Item], settled: Settled, *, stored: Mapping[str, str], take_in_unmatched: bool) -> Settled:
+    """Apply `items` and write what became of their events, and of those that they woke."""
     if items:
         _settle(items, settled, take_in_unmatched=take_in_unmatched)
     waits_for = {item.event_id: item.waits_for for item in items if item.event_id and item.waits_for}
