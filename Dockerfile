@@ -11,6 +11,8 @@ RUN useradd --create-home --uid 10001 largesse
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --chown=largesse . .
+# A volume that is mounted here takes its owner from this directory.
+RUN install -d -o largesse -m 0700 exportfiles
 # Collecting static files needs settings, but none of these values reach a running container.
 RUN SECRET_KEY=build STRIPE_SECRET_KEY=sk_test_buildbuildbuildbuildbuild STRIPE_WEBHOOK_SECRET=whsec_build \
     python manage.py collectstatic --noinput --verbosity 0

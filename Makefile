@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 LINT_ENV := SECRET_KEY=lint STRIPE_SECRET_KEY=sk_test_lintlintlintlintlintlint STRIPE_WEBHOOK_SECRET=whsec_lint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock
+.PHONY: help demo test bench lint format lock
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: $(VENV)/installed  ## everything on this machine until Ctrl-C (PORT=8000 S
 
 test: $(VENV)/installed-dev  ## all tests on SQLite, then on PostgreSQL where one answers
 	@$(PY) -m tests.run
+
+bench: $(VENV)/installed-dev  ## how fast, beside others, on PostgreSQL (QUICK=1: small; NAMES="reads exports": only these)
+	@$(PY) -m bench.run $(if $(QUICK),--quick) $(NAMES)
 
 lint: $(VENV)/installed-dev  ## ruff, mypy, import rules, missing migrations
 	$(VENV)/bin/ruff check .
@@ -40,8 +43,8 @@ $(PY):
 define install
 	@echo "Installing $(1) …"
 	@$(VENV)/bin/pip install -q --disable-pip-version-check uv==0.13.* || true
-	@if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r $(1); \
-	 else $(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r $(1); fi
+	@{ [ -x $(VENV)/bin/uv ] && $(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r $(1); } \
+	 || $(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r $(1)
 	@touch $@
 endef
 

@@ -9,13 +9,23 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 from django.test import TransactionTestCase
+
+from conventions import tenancy
+from tests.emptying import empty_tables
 
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tests_see_everything() -> Iterator[None]:
+    """Factories and asserts look at every tenant's rows. Requests do not: each begins with nothing (conventions/tenancy.py),
+    and so do the threads of the live server."""
+    with tenancy.everything():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,43 +48,9 @@ def _is_loopback(host: str) -> bool:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _flush_lifts_triggers() -> Iterator[None]:
+def _flush_what_was_filled() -> Iterator[None]:
     """Tests with real transactions empty the tables afterwards; the books refuse that, so their guards are lifted
-    around the flush, and only there."""
-    flush = TransactionTestCase._fixture_teardown
-
-    def guarded_flush(self: TransactionTestCase) -> None:
-        lifted = _lift_triggers()
-        try:
-            flush(self)
-        finally:
-            _restore_triggers(lifted)
-
+    around it, and only there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", guarded_flush)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_tables())
         yield
-
-
-def _lift_triggers() -> list[tuple[str, str]]:
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = list(cursor.fetchall())
-            for name, _ in triggers:
-                cursor.execute(f"DROP TRIGGER {name}")
-            return triggers
-        cursor.execute(
-            "SELECT DISTINCT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-            "WHERE NOT t.tgisinternal AND t.tgname LIKE %s",
-            ["%_no_%"],
-        )
-        triggers = list(cursor.fetchall())
-        for table, name in triggers:
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
-        return triggers
-
-
-def _restore_triggers(lifted: list[tuple[str, str]]) -> None:
-    with connection.cursor() as cursor:
-        for first, second in lifted:
-            cursor.execute(second if connection.vendor == "sqlite" else f"ALTER TABLE {first} ENABLE TRIGGER {second}")

@@ -8,4 +8,8 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
+    from conventions import tenancy
+
+    if sys.argv[1:2] != ["runserver"]:  # the one command that serves strangers
+        tenancy.whole_process_sees_everything()
     execute_from_command_line(sys.argv)

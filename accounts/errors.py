@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from conventions.errors import Conflict, DomainError
+from conventions.errors import Conflict, DomainError, NotFound
 
 
 class InvalidCredentials(DomainError):
@@ -56,7 +56,88 @@ class WrongPassword(DomainError):
 
 
 class SoleOwner(Conflict):
+    """`holding` says what would be nobody's: "a wallet with €5.00"."""
+
     code = "sole_owner"
 
-    def __init__(self, organization: str) -> None:
-        super().__init__(f"You are the only owner of {organization}. Make another member its owner first.")
+    def __init__(self, organization: str, *, holding: str = "") -> None:
+        which = f"{organization}, which has {holding}" if holding else organization
+        super().__init__(f"You are the only owner of {which}. Make another member its owner first.")
+
+
+class NotAnAdmin(DomainError):
+    """Told to members only; to a stranger the organization does not exist."""
+
+    code = "not_an_admin"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("Only owners and admins of the organization may do this.")
+
+
+class OwnerNeeded(DomainError):
+    """Admins manage members; otherwise an admin could make themselves or their friends owners."""
+
+    code = "owner_needed"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("Only an owner makes, changes or removes owners and admins.")
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+
+    def __init__(self) -> None:
+        super().__init__("An organization always has an owner. Make another member its owner first.")
+
+
+class TooMany(Conflict):
+    """A bound of ours, which says what it is: `too_many_organizations`, `too_many_members`."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AlreadyMember(Conflict):
+    code = "already_member"
+
+    def __init__(self) -> None:
+        super().__init__("This address belongs to a member already.")
+
+
+class InvitedJustNow(DomainError):
+    """Each invitation sends a mail, so that asking again and again must not."""
+
+    code = "invited_just_now"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("This address was invited a moment ago. Wait a minute before you send another mail.")
+        self.retry_after_s = retry_after_s
+
+
+class AddressNotProved(DomainError):
+    code = "address_not_proved"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("Confirm your e-mail address first, by the link that we sent you.")
+
+
+class InvitationNotFound(NotFound):
+    """One answer for a token that never was, was withdrawn, has expired or was replaced by a newer mail's."""
+
+    code = "invitation_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This invitation is not valid any more. Ask for a new one.")
+
+
+class InvitationForAnother(DomainError):
+    code = "invitation_for_another"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("This invitation was sent to another address. Log in with the account of that address.")

@@ -6,17 +6,26 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
 
-from accounts import person_data
+from accounts import inviting, members, person_data
 from accounts.errors import SoleOwner, WrongPassword
-from accounts.models import Membership, Organization, Role, User
+from accounts.models import Invitation, Membership, Organization, Role, User
+from accounts.organizations import lock_organizations
 from accounts.signing_in import revoke_all_tokens
+from conventions import tenancy
+from conventions.trying_again import in_transaction
 
 
 def export_person(*, user: User) -> dict[str, Any]:
     """All that is held about `user`, ready for JSON; `records` maps each app to what it holds."""
+    with tenancy.everything():  # also of organizations that the person is no member of
+        return _held(user)
+
+
+def _held(user: User) -> dict[str, Any]:
     memberships = Membership.objects.for_user(user).select_related("organization")
+    received = inviting.invitations_to(user).select_related("organization").order_by("created_at")
+    sent = Invitation.objects.filter(invited_by=user).select_related("organization").order_by("created_at")
     return {
         "account": {
             "id": user.pk,
@@ -30,7 +39,21 @@ def export_person(*, user: User) -> dict[str, Any]:
         "organizations": [
             {"id": m.organization.pk, "name": m.organization.name, "role": m.role, "since": m.created_at} for m in memberships
         ],
+        "invitations": {"received": [_told(one) for one in received], "sent": [_told(one) for one in sent]},
         "records": person_data.export(user),
+    }
+
+
+def _told(invitation: Invitation) -> dict[str, Any]:
+    return {
+        "id": invitation.pk,
+        "organization": invitation.organization.name,
+        "email": invitation.email,
+        "role": invitation.role,
+        "created_at": invitation.created_at,
+        "expires_at": invitation.expires_at,
+        "accepted_at": invitation.accepted_at,
+        "withdrawn_at": invitation.withdrawn_at,
     }
 
 
@@ -43,28 +66,36 @@ def erase_on_request(*, user: User, password: str) -> None:
 
 def erase_person(*, user: User) -> None:
     """Personal fields go and nobody can log in again; the empty row stays, since amounts and transfers point to it."""
-    with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user.pk)
-        _refuse_sole_owner(user)
-        person_data.erase(user)  # first, while the address can still be matched
-        revoke_all_tokens(user=user)
-        user.memberships.all().delete()
-        user.groups.clear()
-        user.user_permissions.clear()
-        LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=user.pk).update(
-            object_repr=user.pk, change_message=""
-        )
-        user.email = f"{user.pk}@erased.invalid"
-        user.name = ""
-        user.locale = "en"
-        user.email_proved_at = user.last_login = None
-        user.is_active = user.is_staff = user.is_superuser = False
-        user.set_unusable_password()
-        user.save()
+    with tenancy.everything():  # what is theirs lies in any organization, and so may its other owners
+        in_transaction(lambda: _erase(user.pk), what=f"erasing {user.pk}")
+
+
+def _erase(pk: str) -> None:
+    # Before the person, as whoever accepts an invitation locks them; so no other owner leaves in the meantime.
+    lock_organizations(list(Membership.objects.filter(user=pk).values_list("organization_id", flat=True)))
+    user = User.objects.select_for_update().get(pk=pk)
+    _refuse_sole_owner(user)
+    person_data.erase(user)  # first, while the address can still be matched and memberships say who is alone
+    inviting.forget_address(user)
+    revoke_all_tokens(user=user)
+    members.leave_all(user)
+    user.groups.clear()
+    user.user_permissions.clear()
+    LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=user.pk).update(
+        object_repr=user.pk, change_message=""
+    )
+    user.email = f"{user.pk}@erased.invalid"
+    user.name = ""
+    user.locale = "en"
+    user.email_proved_at = user.last_login = None
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.set_unusable_password()
+    user.save()
 
 
 def _refuse_sole_owner(user: User) -> None:
-    """An organization of several people must not lose its only owner; one without other people may."""
+    """An organization of several people must not lose its only owner. One without other people may, unless an app holds
+    something for it: its `erase` (person_data.py) raises SoleOwner then, having asked members.alone_in."""
     owners = Membership.objects.filter(role=Role.OWNER).exclude(user=user)
     stranded = (
         Organization.objects.filter(memberships__user=user, memberships__role=Role.OWNER)

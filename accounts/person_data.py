@@ -2,8 +2,11 @@
 
 settings.PERSON_DATA lists modules, each with three functions that run inside the caller's transaction:
 `export(user) -> dict` gives all that is held of the person as JSON-ready values,
-`erase(user)` removes or blanks the personal part of it (amounts and transfers stay),
+`erase(user)` removes or blanks the personal part of it (amounts and transfers stay); where it must not happen yet it raises
+a DomainError, such as SoleOwner for an organization in which the person is alone (members.alone_in) and which has money,
 `address_proved(user)` hands over what waited under the address that the person has now proved.
+They run as the system, since what a person did for an organization stays theirs to know after they left it: each asks for
+this person's rows and no others.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from accounts.models import User
+from conventions import tenancy
 
 FUNCTIONS = ("export", "erase", "address_proved")
 
@@ -28,17 +32,20 @@ def _modules() -> dict[str, ModuleType]:
 
 
 def export(user: User) -> dict[str, Any]:
-    return {app: module.export(user) for app, module in _modules().items()}
+    with tenancy.everything():
+        return {app: module.export(user) for app, module in _modules().items()}
 
 
 def erase(user: User) -> None:
-    for module in _modules().values():
-        module.erase(user)
+    with tenancy.everything():
+        for module in _modules().values():
+            module.erase(user)
 
 
 def address_proved(user: User) -> None:
-    for module in _modules().values():
-        module.address_proved(user)
+    with tenancy.everything():
+        for module in _modules().values():
+            module.address_proved(user)
 
 
 def check_person_data(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

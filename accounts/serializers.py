@@ -125,9 +125,26 @@ class ExportedMembershipSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(read_only=True)
 
 
+class ExportedInvitationSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField(read_only=True)
+    organization = serializers.CharField(read_only=True, help_text="Its name.")
+    email = serializers.EmailField(read_only=True)
+    role = serializers.CharField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True)
+    accepted_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    withdrawn_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class ExportedInvitationsSerializer(serializers.Serializer[Any]):
+    received = ExportedInvitationSerializer(many=True, read_only=True)
+    sent = ExportedInvitationSerializer(many=True, read_only=True)
+
+
 class ExportSerializer(serializers.Serializer[Any]):
     account = ExportedAccountSerializer(read_only=True)
     organizations = ExportedMembershipSerializer(many=True, read_only=True)
+    invitations = ExportedInvitationsSerializer(read_only=True)
     records = serializers.DictField(
         child=serializers.JSONField(), read_only=True, help_text="What each part of the system holds, by its name."
     )

@@ -14,11 +14,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from rest_framework.serializers import ValidationError as RefusedText
 
+from accounts.audited_admin import AuditedAdmin
 from campaigns.models import Campaign, tallied
 from campaigns.serializers import progress_percent
 from conventions.errors import InvalidInput
 from conventions.serializers import refuse_control_characters
-from payments.admin.lists import ModelAdmin
 from payments.admin.showing import list_url, moment, money, pill
 from payments.models import Transfer
 from payments.money import Money, check_currency
@@ -107,7 +107,7 @@ def _without_control_characters(text: str) -> str:
 
 
 @admin.register(Campaign)
-class CampaignAdmin(ModelAdmin):
+class CampaignAdmin(AuditedAdmin):
     form = CampaignForm
     list_display = ("title", "state_pill", "raised", "progress", "goal", "donations", "donors", "ends_at")
     list_filter = ("state", "is_general_fund", "currency")
@@ -116,7 +116,6 @@ class CampaignAdmin(ModelAdmin):
     ordering = ("-created_at", "-id")
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
-    autocomplete_fields = ("owner",)
     prepopulated_fields = {"slug": ("title",)}
     actions = None
     written = (
@@ -139,8 +138,13 @@ class CampaignAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.written if obj is None else (*self.written, *self.shown)
 
+    def get_autocomplete_fields(self, request: HttpRequest) -> Any:
+        """Who may not see people can search none: see `get_readonly_fields`."""
+        return ("owner",) if request.user.has_perm("accounts.view_user") else ()
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("currency", "id", "is_general_fund", "created", *self.totals)
+        people = () if request.user.has_perm("accounts.view_user") else ("owner",)
+        return people if obj is None else ("currency", "id", "is_general_fund", "created", *self.totals, *people)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.prepopulated_fields if obj is None else {}

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from accounts import audit
 from accounts.models import User
 from campaigns.models import Campaign
 from conventions.errors import Conflict, InvalidInput
@@ -22,14 +23,14 @@ class SlugTaken(Conflict):
 def open_campaign(*, fields: Mapping[str, Any], owner: User) -> Campaign:
     """Make a campaign from validated API fields; amounts are in major units. Raises InvalidInput, SlugTaken."""
     campaign = Campaign(owner=owner, currency=fields.get("currency") or settings.DEFAULT_CURRENCY)
-    return _fill_and_save(campaign, fields)
+    return _fill_and_save(campaign, fields, actor=owner)
 
 
-def change_campaign(*, campaign: Campaign, fields: Mapping[str, Any]) -> Campaign:
-    return _fill_and_save(campaign, fields)
+def change_campaign(*, campaign: Campaign, fields: Mapping[str, Any], actor: User) -> Campaign:
+    return _fill_and_save(campaign, fields, actor=actor)
 
 
-def _fill_and_save(campaign: Campaign, fields: Mapping[str, Any]) -> Campaign:
+def _fill_and_save(campaign: Campaign, fields: Mapping[str, Any], *, actor: User) -> Campaign:
     for name in ("title", "slug", "summary", "story", "image_url", "starts_at", "ends_at", "state"):
         if name in fields:
             setattr(campaign, name, fields[name])
@@ -46,10 +47,20 @@ def _fill_and_save(campaign: Campaign, fields: Mapping[str, Any]) -> Campaign:
         raise InvalidInput("The end must be after the start.", field="ends_at")
     try:
         with transaction.atomic():
-            campaign.save()
+            _save_and_record(campaign, actor)
     except IntegrityError as error:
         raise SlugTaken(f"The address {campaign.slug!r} is taken by another campaign.") from error
     return campaign
+
+
+def _save_and_record(campaign: Campaign, actor: User) -> None:
+    """The row, and the line of history that the admin would write."""
+    was = Campaign.objects.select_for_update().filter(pk=campaign.pk).first()
+    campaign.save()
+    before, after = audit.changes(audit.facts_of(was) if was else {}, audit.facts_of(campaign))
+    if before or after:
+        action = "campaign.changed" if was else "campaign.added"
+        audit.record(actor=actor, action=action, target=campaign, before=before, after=after)
 
 
 def _positive(value: str, currency: str, field: str) -> int:

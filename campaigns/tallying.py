@@ -9,7 +9,8 @@ from datetime import datetime
 from django.db.models import Count, Q, Sum
 
 from campaigns.models import TOTALS, Campaign, CampaignTally, random_slot
-from conventions.insert_or_add import insert_or_add
+from conventions.insert_or_add import inserting_or_adding
+from conventions.rows import Statement
 from payments.models import Transfer
 
 
@@ -24,14 +25,14 @@ class TallyChange:
         return any(self.totals.values()) or self.last_donation_at is not None
 
 
-def add_to_tallies(changes: Mapping[str, TallyChange]) -> None:
-    """One statement, one row per campaign, in a slot chosen at random."""
+def adding_to_tallies(changes: Mapping[str, TallyChange]) -> Statement | None:
+    """The statement that adds to one row per campaign, in a slot chosen at random."""
     rows = [
         {"campaign_id": pk, "slot": random_slot(), **change.totals, "last_donation_at": change.last_donation_at}
         for pk, change in sorted(changes.items())
         if change
     ]
-    insert_or_add(CampaignTally, rows, key=["campaign_id", "slot"], add=TOTALS, latest=["last_donation_at"])
+    return inserting_or_adding(CampaignTally, rows, key=["campaign_id", "slot"], add=TOTALS, latest=["last_donation_at"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +60,10 @@ def prove(campaign: Campaign) -> Proof:
         return Sum("amount_minor", filter=Q(**{side: account}) & which, default=0)
 
     sums = Transfer.objects.filter(Q(debit=account) | Q(credit=account)).aggregate(
-        refunds=total("debit", "refund:"),
-        refunds_undone=total("credit", "refund-reversal:"),
-        disputes=total("debit", "dispute:"),
-        disputes_undone=total("credit", "dispute:"),
+        refunds=total("debit", "refund:", "assigned:refund:"),
+        refunds_undone=total("credit", "refund-reversal:", "assigned:refund-reversal:"),
+        disputes=total("debit", "dispute:", "assigned:dispute:"),
+        disputes_undone=total("credit", "dispute:", "assigned:dispute:"),
         credits=Sum("amount_minor", filter=Q(credit=account), default=0),
         debits=Sum("amount_minor", filter=Q(debit=account), default=0),
         transfers=Count("pk"),

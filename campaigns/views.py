@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.staff import staff_may
 from campaigns.editing import change_campaign, open_campaign
 from campaigns.models import Campaign, CampaignQuerySet, tallied
 from campaigns.serializers import CampaignSerializer, CampaignWriteSerializer, ProofSerializer
@@ -22,6 +24,7 @@ from campaigns.tallying import prove
 from conventions.errors import NotFound
 from conventions.pages import NewestFirst
 from conventions.schema import CURSOR, PAGE_SIZE, RETRY_AFTER, paged, refusals
+from conventions.snapshot import one_snapshot
 from payments.money import Money
 
 ORDERS = {
@@ -36,13 +39,19 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 PUBLIC: list[dict[str, list[str]]] = [{}, {"bearerAuth": []}, {"cookieAuth": []}]
 
 
+# As in the admin, who may change a campaign may see it.
+SEES_DRAFTS = ("campaigns.view_campaign", "campaigns.change_campaign")
+WRITES = {"POST": "campaigns.add_campaign", "PATCH": "campaigns.change_campaign"}
+
+
 class StaffWrite(AllowAny):
-    """Anybody reads; staff who may change campaigns write."""
+    """Anybody reads; staff who may add or change campaigns do that."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.method in SAFE_METHODS or bool(
-            request.user.is_staff and request.user.has_perm("campaigns.change_campaign")
-        )
+        if request.method in SAFE_METHODS:
+            return True
+        needed = WRITES.get(request.method or "")
+        return needed is not None and staff_may(request.user, needed)
 
 
 class CampaignList(APIView):
@@ -81,7 +90,7 @@ class CampaignList(APIView):
         serializer = CampaignWriteSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         campaign = open_campaign(fields=serializer.validated_data, owner=cast(User, request.user))
-        return Response(CampaignSerializer(find_campaign(campaign.pk, request.user)).data, status=201)
+        return Response(CampaignSerializer(_as_it_is(campaign)).data, status=201)
 
 
 class CampaignDetail(APIView):
@@ -100,8 +109,8 @@ class CampaignDetail(APIView):
         found = find_campaign(campaign, request.user)
         serializer = CampaignWriteSerializer(found, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        change_campaign(campaign=found, fields=serializer.validated_data)
-        return Response(CampaignSerializer(find_campaign(found.pk, request.user)).data)
+        change_campaign(campaign=found, fields=serializer.validated_data, actor=cast(User, request.user))
+        return Response(CampaignSerializer(_as_it_is(found)).data)
 
 
 class CampaignProof(APIView):
@@ -110,8 +119,10 @@ class CampaignProof(APIView):
     @extend_schema(operation_id="campaigns_proof", responses={200: ProofSerializer, **refusals(404, 429)})
     def get(self, request: Request, campaign: str) -> Response:
         """What the campaign's transfers add up to, and whether that is the total it shows."""
-        found = find_campaign(campaign, request.user)
-        proof, totals = prove(found), tallied(found)
+        with one_snapshot():
+            found = find_campaign(campaign, request.user)
+            proof = prove(found)
+        totals = tallied(found)
         shown = totals["raised_minor"] - totals["refunded_minor"] - totals["disputed_minor"]
         body = {
             "campaign_id": found.pk,
@@ -127,17 +138,25 @@ class CampaignProof(APIView):
         return Response(body)
 
 
-def find_campaign(id_or_slug: str, user: Any) -> Campaign:
-    """A campaign with its totals; drafts only for staff. Raises NotFound."""
-    campaigns = Campaign.objects.all() if getattr(user, "is_staff", False) else Campaign.objects.public()
-    campaign = campaigns.with_totals().filter(Q(pk=id_or_slug) | Q(slug=id_or_slug)).first()
+def find_campaign(id_or_slug: str, user: User | AnonymousUser) -> Campaign:
+    """A campaign with its totals; a draft only for staff who may see it. Raises NotFound."""
+    campaign = _visible_to(user).with_totals().filter(Q(pk=id_or_slug) | Q(slug=id_or_slug)).first()
     if campaign is None:
         raise NotFound("There is no such campaign.")
     return campaign
 
 
+def _visible_to(user: User | AnonymousUser) -> CampaignQuerySet:
+    return Campaign.objects.all() if staff_may(user, *SEES_DRAFTS) else Campaign.objects.public()
+
+
+def _as_it_is(campaign: Campaign) -> Campaign:
+    """For whoever has just written it, with its totals."""
+    return Campaign.objects.with_totals().get(pk=campaign.pk)
+
+
 def _filtered(request: Request) -> CampaignQuerySet:
-    campaigns = Campaign.objects.all() if request.user.is_staff else Campaign.objects.public()
+    campaigns = _visible_to(request.user)
     state, words = request.query_params.get("state"), request.query_params.get("search", "").replace("\x00", "").strip()[:100]
     if state:
         if state not in Campaign.State.values:

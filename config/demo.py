@@ -1,12 +1,11 @@
 """`make demo`: everything on this machine, in the foreground, until interrupted.
 
 Makes a database below .demo/, starts the Stripe sandbox, the worker, the scheduler and the web server, waits until
-they answer, gives a test donation, and prints where to look. Ports come from PORT and SANDBOX_PORT.
+they answer, tops up a wallet and gives a test donation, and prints where to look. Ports come from PORT and SANDBOX_PORT.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
@@ -16,9 +15,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+
+from config.demo_acts import Demo
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE = BASE_DIR / ".demo"
@@ -48,10 +49,10 @@ def main() -> int:
         "scheduler": [python, "manage.py", "sweep", "--every", "60"],
     }
     _say("Starting sandbox, web server, worker and scheduler …")
-    signal.signal(signal.SIGTERM, _interrupt)
+    _on_interrupt(_interrupt)
     running = {name: _start(name, command, env) for name, command in programs.items()}
     try:
-        return _run(running, web, stripe)
+        return _run(running, Demo(web=web, stripe=stripe, stripe_key=env["STRIPE_SECRET_KEY"], say=_say))
     except KeyboardInterrupt:
         _say("\nStopping.")
         return 0
@@ -59,16 +60,17 @@ def main() -> int:
         _stop(running)
 
 
-def _run(running: dict[str, subprocess.Popen[bytes]], web: str, stripe: str) -> int:
+def _run(running: dict[str, subprocess.Popen[bytes]], demo: Demo) -> int:
     started = time.monotonic()
-    while not (_answers(f"{web}/readyz") and _answers(f"{stripe}/_sandbox/healthz")):
+    while not (_answers(f"{demo.web}/readyz") and _answers(f"{demo.stripe}/_sandbox/healthz")):
         if died := _first_dead(running):
             return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
         if time.monotonic() - started > READY_WITHIN_S:
             return _fail(f"Nothing answered within {READY_WITHIN_S} s. See the logs in .demo/")
         time.sleep(0.1)
-    _say(_welcome(web, stripe))
-    _give_once(web, stripe)
+    demo.fill_wallet()
+    _say(_welcome(demo.web, demo.stripe))
+    demo.give_once()
     while not (died := _first_dead(running)):
         time.sleep(0.5)
     return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
@@ -94,6 +96,7 @@ def _environment(web: str, stripe: str) -> dict[str, str]:
         "STRIPE_PUBLISHABLE_KEY": "pk_test_" + "largessedemo" * 2,
         "STRIPE_WEBHOOK_SECRET": "whsec_largesse_demo",
         "STRIPE_API_BASE": stripe,
+        "STRIPE_JS_URL": f"{stripe}/v3/",
         "FRONTEND_URL": web,
         "CORS_ALLOWED_ORIGINS": f"{web},http://localhost:3000",
         "EMAIL_URL": f"filemail:///{STATE / 'mail'}",
@@ -110,6 +113,7 @@ def _start(name: str, command: list[str], env: dict[str, str]) -> subprocess.Pop
 
 
 def _stop(running: dict[str, subprocess.Popen[bytes]]) -> None:
+    _on_interrupt(signal.SIG_IGN)  # whoever presses Ctrl-C twice would leave some of them running
     for process in running.values():
         if process.poll() is None:
             process.terminate()
@@ -120,44 +124,24 @@ def _stop(running: dict[str, subprocess.Popen[bytes]]) -> None:
             process.kill()
 
 
-def _give_once(web: str, stripe: str) -> None:
-    """One gift of $25 by the public API, paid at the sandbox, as a front end and a donor would."""
-    campaign = _json(f"{web}/api/campaigns/clean-water")
-    _say(f"A test gift of $25 is on its way to “{campaign['title']}”, which has {campaign['current_amount']} …")
-    gift = {"amount": 25, "campaign_id": campaign["id"], "donor_name": "Largesse demo", "email": "demo@example.org"}
-    started = _json(f"{web}/api/donations/create-checkout-session/", gift)
-    _json(f"{stripe}/_sandbox/checkout_sessions/{started['session_id']}/pay", {"card": "4242424242424242"})
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        now = _json(f"{web}/api/campaigns/clean-water")
-        if now["donation_count"] > campaign["donation_count"]:
-            _say(f"… it has arrived by webhook: the campaign now has {now['current_amount']} {now['currency']}.\n")
-            return
-        time.sleep(0.2)
-    _say("… it has not arrived within 15 s. See .demo/web.log and .demo/sandbox.log")
-
-
 def _welcome(web: str, stripe: str) -> str:
     return f"""
   Largesse is running.
 
     Give            {web}/            card 4242 4242 4242 4242, any future date, any CVC
+    Buy hours       {web}/pricing
+    A product       {web}/hero-me
     Admin           {web}/admin/      staff@example.org, password largesse-demo
+    A second one    {web}/admin/      finance@example.org, password largesse-demo; approves what the first proposes
     A donor         {web}/account     donor@example.org, password largesse-demo
+    A wallet        {web}/organizations   the donor owns it; student@example.org may look
+    A student       {web}/account     student@example.org, password largesse-demo; tutor@example.org records sessions
     API             {web}/api/docs/
     Stripe sandbox  {stripe}    (docs/sandbox.md: more cards, refunds, disputes, time travel)
     Mails           .demo/mail/     Logs  .demo/*.log     Fresh start  rm -r .demo
 
   Ctrl-C stops everything.
 """
-
-
-def _json(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  loopback
-    with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
-        found: dict[str, Any] = json.load(answer)
-    return found
 
 
 def _answers(url: str) -> bool:
@@ -185,7 +169,13 @@ def _in_use(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _on_interrupt(act: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, act)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _on_interrupt(signal.SIG_IGN)  # once is enough
     raise KeyboardInterrupt
 
 

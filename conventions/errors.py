@@ -10,9 +10,11 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -145,7 +147,12 @@ def answer_error(request: HttpRequest, status: int) -> HttpResponse:
     code, title, sentence = PAGES[status]
     if request.path.startswith(("/api", "/webhook")):
         return JsonResponse(error_body(sentence, code), status=status)
-    return render(request, "error.html", {"title": title, "sentence": sentence, "status": status}, status=status)
+    # Who has a session is shown the ways to their account; whose it is nobody asks where anything may be broken.
+    asker = {"is_authenticated": settings.SESSION_COOKIE_NAME in request.COOKIES}
+    context = {"title": title, "sentence": sentence, "status": status, "user": asker}
+    response = render(request, "error.html", context, status=status)
+    patch_vary_headers(response, ["Cookie"])
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

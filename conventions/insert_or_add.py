@@ -6,12 +6,13 @@ database takes by itself. The SQL is the same on PostgreSQL and SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
 
-Row = Mapping[str, Any]
+from conventions.rows import Names, Row, Statement, as_table, quoted, quoted_table, run
 
 
 def insert_or_add(
@@ -30,12 +31,40 @@ def insert_or_add(
     Returns the `returning` columns of every row, inserted or changed, in no fixed order. Rows are written in
     the order of their key, so that two writers cannot deadlock.
     """
+    statement = inserting_or_adding(model, rows, key=key, add=add, latest=latest, fill=fill, returning=returning)
+    return run(statement)[0]
+
+
+def inserting_or_adding(
+    model: type[models.Model],
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str],
+    add: Sequence[str] = (),
+    latest: Sequence[str] = (),
+    fill: Sequence[str] = (),
+    returning: Sequence[str] = (),
+) -> Statement | None:
+    """The statement of `insert_or_add`, to be run with others; None without rows."""
     if not rows:
-        return []
-    quote = connection.ops.quote_name
-    fields = {name: _field(model, name) for name in rows[0]}
-    table = quote(model._meta.db_table)
-    column = {name: quote(str(field.column)) for name, field in fields.items()}
+        return None
+    names = tuple(rows[0])
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in key)) if len(rows) > 1 else rows
+    given, parameters = as_table(model, names, ordered)
+    into, then = _statement(model, names, tuple(key), tuple(add), tuple(latest), tuple(fill), tuple(returning))
+    return Statement(f"{into} {given} {then}", parameters, answers=bool(returning))
+
+
+@lru_cache(maxsize=64)
+def _statement(
+    model: type[models.Model], names: Names, key: Names, add: Names, latest: Names, fill: Names, returning: Names
+) -> tuple[str, str]:
+    """What stands before and after the rows; kept, since the same few are written with every payment.
+
+    Nothing in it comes from outside: table and column names are the model's own, values are parameters.
+    """
+    table = quoted_table(model)
+    column = {name: quoted(model, name) for name in {*names, *returning}}
     changes = [f"{column[n]} = {table}.{column[n]} + EXCLUDED.{column[n]}" for n in add]
     changes += [
         f"{column[n]} = CASE WHEN {table}.{column[n]} IS NULL OR EXCLUDED.{column[n]} > {table}.{column[n]} "
@@ -45,22 +74,8 @@ def insert_or_add(
     changes += [
         f"{column[n]} = CASE WHEN {table}.{column[n]} = '' THEN EXCLUDED.{column[n]} ELSE {table}.{column[n]} END" for n in fill
     ]
-    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in key))
-    values = ", ".join("(" + ", ".join(["%s"] * len(fields)) + ")" for _ in ordered)
-    parameters = [fields[name].get_db_prep_save(row[name], connection) for row in ordered for name in fields]
-    # Nothing here comes from outside: table and column names are the model's own, values are parameters.
-    sql = f"INSERT INTO {table} ({', '.join(column.values())}) VALUES {values} "  # noqa: S608
-    sql += f"ON CONFLICT ({', '.join(column[name] for name in key)}) "
-    sql += f"DO UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
+    then = f"ON CONFLICT ({', '.join(column[name] for name in key)}) "
+    then += f"DO UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING"
     if returning:
-        sql += " RETURNING " + ", ".join(quote(str(_field(model, name).column)) for name in returning)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if returning else []
-
-
-def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
-    for field in model._meta.concrete_fields:
-        if field.attname == name:
-            return field
-    raise LookupError(f"{model.__name__} has no column {name!r}")
+        then += " RETURNING " + ", ".join(column[name] for name in returning)
+    return f"INSERT INTO {table} ({', '.join(column[name] for name in names)})", then

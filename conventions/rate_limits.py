@@ -1,18 +1,27 @@
 """Rate limits per client address and per user, counted by django-ratelimit on the shared cache.
 
-A view names its group (`rate_limit = "checkout"`); the rates are settings (`RATE_LIMITS`).
+A view names its group (`rate_limit = "checkout"`); the rates are settings (`RATE_LIMITS`). While the cache does not
+answer, nothing can be counted: logging in waits, since passwords could be guessed without a limit, and everything else
+goes on, since a cache that is down must not turn gifts away.
 """
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
+from redis.exceptions import RedisError
 from rest_framework.throttling import BaseThrottle
+
+logger = logging.getLogger(__name__)
+
+CLOSED_WITHOUT_CACHE = frozenset({"login"})
+WAIT_WITHOUT_CACHE_S = 30
 
 
 def client_address(request: HttpRequest) -> str:
@@ -47,14 +56,18 @@ def seconds_over_limit(request: HttpRequest, group: str) -> int:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         keys.append(f"user:{user.pk}")
-    wait = 0
-    for key in keys:
-        usage = get_usage(
-            request, group=group, key=lambda _group, _request, key=key: key, rate=settings.RATE_LIMITS[group], increment=True
-        )
-        if usage is not None and usage["should_limit"]:
-            wait = max(wait, int(usage["time_left"]), 1)
-    return wait
+    try:
+        return max(_seconds_over(request, group, key) for key in keys)
+    except (RedisError, OSError) as error:
+        closed = group in CLOSED_WITHOUT_CACHE
+        logger.error("rate limit “%s” cannot count (%s), requests are %s", group, error, "refused" if closed else "let in")
+        return WAIT_WITHOUT_CACHE_S if closed else 0
+
+
+def _seconds_over(request: HttpRequest, group: str, key: str) -> int:
+    rate = settings.RATE_LIMITS[group]
+    usage = get_usage(request, group=group, key=lambda _group, _request: key, rate=rate, increment=True)
+    return max(int(usage["time_left"]), 1) if usage is not None and usage["should_limit"] else 0
 
 
 class RateLimit(BaseThrottle):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
@@ -49,6 +51,25 @@ class PersonsTextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class ExactNumberField(serializers.Field[Any, Any, Any, Any]):
+    """A number or string, passed on as it was written: how fine and how large it may be is judged where it is read."""
+
+    def to_internal_value(self, data: Any) -> str | int | Decimal:
+        if isinstance(data, bool) or not isinstance(data, str | int | Decimal):
+            self.fail("invalid")
+        return data
+
+    def to_representation(self, value: Any) -> str:
+        return str(value)
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "maxLength": 20}], "example": "25.00"})
+class AmountField(ExactNumberField):
+    """Major units as number or string; how fine and how large is judged with the currency, in `Money.parse`."""
+
+    default_error_messages = {"invalid": "Write the amount as a number such as 25 or 25.50."}
 
 
 class ErrorSerializer(serializers.Serializer[Any]):

@@ -7,6 +7,9 @@ from typing import Any
 
 from django.db.migrations.operations.base import Operation
 
+# The settings that a statement brings along and policies compare with (conventions/tenancy.py).
+ACCESS, USER, ORGANIZATION = "largesse.access", "largesse.user", "largesse.organization"
+
 
 class EngineSQL(Operation):
     """SQL that differs per engine; each engine has a forward and a reverse script."""
@@ -70,3 +73,54 @@ def refuse_changes(table: str, *, columns: Sequence[str] = ()) -> EngineSQL:
     )
     sqlite_back = f"DROP TRIGGER {table}_no_update\n;;\nDROP TRIGGER {table}_no_delete"
     return EngineSQL(postgresql=(postgresql, postgresql_back), sqlite=(sqlite, sqlite_back))
+
+
+def refuse_when(table: str, name: str, *, act: str, when: str) -> EngineSQL:
+    """No row of `table` is written so that `when` holds: SQL over NEW (and OLD where `act` is an update, which may name
+    its columns: `UPDATE OF state`). Both engines read it. Where it is null it does not hold.
+
+    A subquery sees what the caller may see: another tenant's row is to it as none at all.
+    """
+    trigger, message = f"{table}_no_{name}", f"{table}: {name.replace('_', ' ')}"
+    postgresql = f"""
+        CREATE FUNCTION {trigger}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF {when} THEN RAISE EXCEPTION '{message} is refused' USING ERRCODE = 'integrity_constraint_violation'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER {trigger} BEFORE {act} ON {table} FOR EACH ROW EXECUTE FUNCTION {trigger}();
+    """
+    postgresql_back = f"DROP TRIGGER {trigger} ON {table}; DROP FUNCTION {trigger}();"
+    sqlite = (
+        f"CREATE TRIGGER {trigger} BEFORE {act} ON {table} WHEN {when} BEGIN SELECT RAISE(ABORT, '{message} is refused'); END"
+    )
+    return EngineSQL(postgresql=(postgresql, postgresql_back), sqlite=(sqlite, f"DROP TRIGGER {trigger}"))
+
+
+def isolate_tenants(
+    table: str, *, column: str | None = "organization_id", or_where: str = "", or_read_where: str = ""
+) -> EngineSQL:
+    """Rows of `table` are seen and written only by the tenant whose id is in `column`, or by the system (tenancy.py).
+
+    `or_where` is SQL that lets further rows pass, without a column the only ones; `or_read_where` lets rows be seen, but not
+    written. FORCE: the application owns its tables, and an owner would be exempt. SQLite has no such thing; there the
+    scoping of the QuerySets stands alone.
+    """
+    ways = [f"current_setting('{ACCESS}', true) = 'system'"]
+    ways += [f"{column} = current_setting('{ORGANIZATION}', true)"] if column else []
+    rule = " OR ".join([*ways, *([or_where] if or_where else [])])
+    reading, reading_back = "", ""
+    if or_read_where:
+        reading = f"CREATE POLICY {table}_reading ON {table} FOR SELECT USING ({or_read_where});"
+        reading_back = f"DROP POLICY {table}_reading ON {table};"
+    postgresql = f"""
+        CREATE POLICY {table}_tenancy ON {table} USING ({rule}) WITH CHECK ({rule});
+        {reading}
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+    """
+    postgresql_back = f"""
+        ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+        {reading_back}
+        DROP POLICY {table}_tenancy ON {table};
+    """
+    return EngineSQL(postgresql=(postgresql, postgresql_back), sqlite=("", ""))

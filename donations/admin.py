@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from rest_framework.serializers import ValidationError as RefusedText
 
+from accounts.audited_admin import staff_of
 from campaigns.models import Campaign
+from conventions.errors import DomainError
 from conventions.serializers import refuse_control_characters
-from donations.models import Donation, Donor, Receipt, Supporter
+from donations.models import COUNTED, Donation, Donor, Receipt, Supporter
+from donations.receipts import resend_receipt
 from payments.admin import finding
-from payments.admin.lists import LongList, ReadOnly
-from payments.admin.showing import link, link_by_id, list_url, moment, money, pill
+from payments.admin.lists import CurrencyFilter, LongList, ReadOnly
+from payments.admin.showing import change_url, link, link_by_id, list_url, moment, money, pill
 from payments.models import Payment
 
 if TYPE_CHECKING:
@@ -25,7 +31,9 @@ if TYPE_CHECKING:
 else:
     DonationModelForm = forms.ModelForm
 
+RESEND = "donations.resend_receipt"
 LATEST_GIFTS = 50
+MOST_FOUND = 1000  # donors or payments whose gifts a search lists
 MOST_CAMPAIGNS = 30
 
 
@@ -83,11 +91,12 @@ class ModerationForm(DonationModelForm):
 @admin.register(Donation)
 class DonationAdmin(LongList):
     form = ModerationForm
+    change_form_template = "admin/donations/donation/change_form.html"
     list_display = ("amount", "state_pill", "campaign_link", "donor_link", "anonymous", "made", "id")
-    list_filter = ("state", "anonymous", DonorFilter, CampaignFilter)
+    list_filter = ("state", "anonymous", CurrencyFilter, DonorFilter, CampaignFilter)
     list_select_related = ("campaign", "donor")
     date_hierarchy = "created_at"
-    search_help_text = "A whole id (donation_…, pay_…, pi_…, cs_…, ch_…), a whole e-mail address, or part of a name."
+    search_help_text = finding.HELP
     facts = ("id", "amount", "state_pill", "campaign_link", "donor_link", "payment_link", "receipt_mail", "made", "paid")
     fieldsets = (
         (None, {"fields": facts}),
@@ -100,21 +109,59 @@ class DonationAdmin(LongList):
         ),
     )
     readonly_fields = facts
+    personal_columns = ("display_name", "message", "dedication_name")
 
     def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        amount = finding.amount_matching(term)
+        if amount is not None:
+            return queryset.filter(amount)
         if finding.is_id(term):
             column = {"donation": "pk", "donor": "donor", "campaign": "campaign"}.get(term.partition("_")[0])
             if column:
                 return queryset.filter(**{column: term})
             return queryset.filter(payment__in=Payment.objects.filter(finding.payments_matching(term)))
+        # Found in its own table each, then by key: a condition over several joined tables would read all of them.
         if "@" in term:
             address = term.lower()
-            donors = list(Donor.objects.filter(email=address).values_list("pk", flat=True))
-            return queryset.filter(Q(donor__in=donors) | Q(payment__customer_email=address))
-        return queryset.filter(Q(display_name__icontains=term) | Q(donor__name__icontains=term))
+            payments = Payment.objects.filter(customer_email=address).order_by("-pk").values_list("pk", flat=True)
+            given = Q(donor__in=list(Donor.objects.filter(email=address).values_list("pk", flat=True)))
+            return queryset.filter(given | Q(payment__in=list(payments[:MOST_FOUND])))
+        donors = Donor.objects.filter(name__icontains=term).order_by("-pk").values_list("pk", flat=True)
+        return queryset.filter(Q(display_name__icontains=term) | Q(donor__in=list(donors[:MOST_FOUND])))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("campaign", "donor")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.resend_view)
+        return [path("<path:object_id>/resend-receipt/", view, name="donations_donation_resend"), *super().get_urls()]
+
+    def may_resend(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and request.user.has_perm(RESEND)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        donation = context.get("original")
+        if donation and donation.state in COUNTED and donation.donor_id and self.may_resend(request):
+            context["resend_url"] = reverse("admin:donations_donation_resend", args=[quote(donation.pk)])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def resend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """One button; the mail is sent outside of any transaction, and whether it went is told at once."""
+        if not self.may_resend(request):
+            raise PermissionDenied
+        donation = Donation.objects.filter(pk=unquote(object_id)).first()
+        if donation is None:
+            raise Http404("There is no such donation.")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            sent = resend_receipt(donation_id=donation.pk, actor=staff_of(request))
+        except DomainError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            told = "The receipt was sent again." if sent else "The mail server did not take the receipt; its page says why."
+            self.message_user(request, told, messages.SUCCESS if sent else messages.ERROR)
+        return HttpResponseRedirect(change_url(Donation, donation.pk))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from campaigns.models import Campaign
-from campaigns.tallying import TallyChange, add_to_tallies
+from campaigns.models import Campaign, CampaignTally, tallied
+from campaigns.tallying import TallyChange, adding_to_tallies
+from conventions.enqueueing import enqueueing
 from conventions.insert_or_add import insert_or_add
-from conventions.public_ids import new_public_id
+from conventions.public_ids import is_public_id, new_public_id
+from conventions.rows import find_rows, run, updating
 from donations import proving, receipts
-from donations.models import COUNTED, Donation, Donor, Supporter, state_of
+from donations.models import COUNTED, Donation, Donor, Receipt, Supporter
 from payments import ledger
-from payments.fulfilment import PaymentChange
+from payments.fulfilment import Happening, PaymentChange, Subject, Total
 from payments.models import LedgerAccount, Payment
 from payments.persons import ERASED_DOMAIN
+from payments.states import product_state
+
+MOST_SUBJECTS = 20
 
 
 @dataclass(frozen=True)
@@ -30,20 +36,22 @@ class _Before:
 def settle(changes: Sequence[PaymentChange]) -> None:
     """Bring donations, donors, supporters and tallies in line with their payments; enqueue receipts."""
     by_payment = {change.payment.pk: change for change in changes}
-    donations = list(Donation.objects.select_for_update().filter(payment__in=by_payment).order_by("pk"))
+    donations = find_rows(Donation, {"payment_id": by_payment})
     for donation in donations:
         donation.payment = by_payment[donation.payment_id].payment  # the locked row, not a second look
     before = {d.pk: _Before(d.state, d.donor_id) for d in donations}
     _name_donors(donations)
     for donation in donations:
-        donation.state = state_of(donation.payment)
+        donation.state = product_state(donation.payment)
         donation.paid_at = donation.payment.paid_at
-    _save(donations)
     new_donors = _count_supporters(donations, before, by_payment)
-    _count_in_tallies(donations, before, by_payment, new_donors)
+    tallies = _count_in_tallies(donations, before, by_payment, new_donors)
     due = [d.pk for d in donations if _receipt_is_due(d, before[d.pk])]
-    if due:
-        receipts.send_receipts.enqueue(due)
+    run(
+        updating(Donation, donations, ("state", "paid_at", "donor_id")),
+        adding_to_tallies(tallies),
+        enqueueing(receipts.send_receipts, due) if due else None,
+    )
 
 
 def _receipt_is_due(donation: Donation, before: _Before) -> bool:
@@ -72,14 +80,6 @@ def _name_donors(donations: Sequence[Donation]) -> None:
     ids = dict(insert_or_add(Donor, list(rows.values()), key=["email"], fill=["name"], returning=["email", "id"]))
     for donation in unnamed:
         donation.donor_id = ids[donation.payment.customer_email]
-
-
-def _save(donations: Sequence[Donation]) -> None:
-    columns = ["state", "paid_at", "donor"]
-    if len(donations) == 1:
-        donations[0].save(update_fields=columns)
-    elif donations:
-        Donation.objects.bulk_update(donations, columns, batch_size=200)
 
 
 def _net_delta(donation: Donation, change: PaymentChange) -> int:
@@ -133,7 +133,7 @@ def _add_to_supporters(rows: dict[tuple[str, str], dict[str, int]]) -> list[tupl
 
 def _count_in_tallies(
     donations: Sequence[Donation], before: dict[str, _Before], changes: dict[str, PaymentChange], new_donors: dict[str, int]
-) -> None:
+) -> dict[str, TallyChange]:
     tallies: dict[str, TallyChange] = defaultdict(TallyChange)
     for donation in donations:
         change, tally = changes[donation.payment_id], tallies[donation.campaign_id]
@@ -146,18 +146,19 @@ def _count_in_tallies(
             tally.last_donation_at = max(tally.last_donation_at or donation.created_at, donation.created_at)
     for campaign, delta in new_donors.items():
         tallies[campaign].totals["donors"] += delta
-    add_to_tallies(tallies)
+    return tallies
 
 
 def adopt(payment: Payment, subject: str) -> bool:
-    """A gift that came by a Payment Link whose metadata names a campaign: its donation is made now."""
+    """A gift that came by a Payment Link whose metadata names a campaign, or that staff assign to one: its donation is
+    made now."""
     campaign = Campaign.objects.filter(pk=subject, currency=payment.currency).first()
     if campaign is None:
         return False
     ledger.open_accounts([campaign.account], kind=LedgerAccount.Kind.LIABILITY)
     donation = Donation(campaign=campaign, amount_minor=payment.amount_minor, currency=payment.currency, anonymous=True)
     payment.subject_id, payment.destination_id = donation.pk, campaign.account
-    payment.save(force_insert=True)
+    payment.save()
     donation.payment = payment
     donation.save(force_insert=True)
     return True
@@ -171,6 +172,46 @@ def sweep() -> dict[str, int]:
     return {"receipts": receipts.send_lost()}
 
 
+def rows_of(payments: Collection[str]) -> list[QuerySet[Any]]:
+    donations = Donation.objects.filter(payment__in=payments)
+    campaigns, donors = donations.values("campaign"), donations.values("donor")
+    return [
+        donations,
+        Donor.objects.filter(pk__in=donors),
+        Supporter.objects.filter(campaign__in=campaigns, donor__in=donors),
+        CampaignTally.objects.filter(campaign__in=campaigns),
+    ]
+
+
 def explain(subject_id: str) -> str:
     donation = Donation.objects.select_related("campaign").get(pk=subject_id)
     return f"{donation.money.display()} to “{donation.campaign.title}” ({donation.campaign_id})"
+
+
+def total_of(name: str) -> Total | None:
+    """A campaign by id or slug, with the amount that its page shows."""
+    campaign = Campaign.objects.with_totals().filter(Q(pk=name) | Q(slug=name)).first()
+    if campaign is None:
+        return None
+    sums = tallied(campaign)
+    net = sums["raised_minor"] - sums["refunded_minor"] - sums["disputed_minor"]
+    return Total(account=campaign.account, title=f"“{campaign.title}” ({campaign.pk})", shown_minor=net)
+
+
+def find_subjects(words: str) -> Sequence[Subject]:
+    """Campaigns by whole id, or by words of their title or address."""
+    named = Q(pk=words) if is_public_id(words, "campaign") else Q(title__icontains=words) | Q(slug__icontains=words)
+    campaigns = Campaign.objects.filter(named).order_by("-created_at", "-pk")[:MOST_SUBJECTS]
+    return [Subject(id=campaign.pk, title=campaign.title, currency=campaign.currency) for campaign in campaigns]
+
+
+def happened(subject_id: str) -> Sequence[Happening]:
+    """The receipt: when it was last sent, or why it was not."""
+    receipt = Receipt.objects.filter(pk=subject_id).first()
+    if receipt is None:
+        return []
+    tries = f"try {receipt.attempts}" if receipt.attempts > 1 else ""
+    if receipt.sent_at:
+        return [Happening(at=receipt.sent_at, what="Receipt mailed", detail=tries)]
+    detail = receipt.last_error or "Claimed; whether the mail went is not known."
+    return [Happening(at=receipt.claimed_at, what="Receipt not mailed", detail=detail, went_well=False)]

@@ -48,9 +48,13 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
     Stripe; after those, the same call with the same Idempotency-Key goes on where it stopped.
     """
     campaign = _campaign_of(gift)
-    if not campaign.takes_gifts:
-        raise CampaignNotLive(f"“{campaign.title}” is not taking gifts at the moment.")
     money = _money_of(gift, campaign)
+    if idempotency is None or not checkout.is_used(idempotency):
+        # Not asked of a retry, which gets its first answer whatever has become of the campaign since.
+        if not campaign.takes_gifts:
+            raise CampaignNotLive(f"“{campaign.title}” is not taking gifts at the moment.")
+        money.check_chargeable(minimum=campaign.minimum_minor)
+    money.check_chargeable()
     with transaction.atomic(durable=True):
         ledger.open_accounts([campaign.account], kind=LedgerAccount.Kind.LIABILITY)
         payment, is_new = checkout.open_payment(
@@ -70,9 +74,7 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
     try:
         answer = checkout.send(call)
     except StripeRefused:
-        with transaction.atomic():
-            checkout.give_up(payment)
-            Donation.objects.filter(payment=payment, state=Donation.State.PENDING).update(state=Donation.State.ABANDONED)
+        checkout.give_up(payment)
         raise
     return CheckoutStarted(url=answer["url"], session_id=answer["id"], donation_id=payment.subject_id)
 
@@ -119,9 +121,7 @@ def _money_of(gift: Gift, campaign: Campaign) -> Money:
             f"This campaign collects {campaign.currency.upper()}; a gift in {currency.upper()} cannot be added to its total."
         )
         raise InvalidInput(message, field="currency", code="other_currency")
-    money = Money.parse(gift.amount, currency)
-    money.check_chargeable(minimum=campaign.minimum_minor)
-    return money
+    return Money.parse(gift.amount, currency)
 
 
 def _anonymous(gift: Gift, user: User | None) -> bool:

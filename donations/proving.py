@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Max, Q, Sum
 
 from campaigns.models import TOTALS, Campaign, CampaignTally
-from donations.models import COUNTED, Donation, Supporter, state_of
+from conventions.chunks import in_chunks
+from donations.models import COUNTED, Donation, Supporter
 from payments import ledger
+from payments.states import product_state
 
 CHUNK = 1000
 
@@ -28,14 +30,21 @@ def check_books() -> Iterator[str]:
 
 
 def _donations_follow_payments() -> Iterator[str]:
-    for donation in Donation.objects.select_related("payment").order_by("pk").iterator(chunk_size=CHUNK):
-        payment = donation.payment
-        if (donation.amount_minor, donation.currency) != (payment.amount_minor, payment.currency):
-            yield f"{donation.pk} is {donation.amount_minor} {donation.currency}, its payment {payment.pk} is not"
-        if payment.subject_id != donation.pk:
-            yield f"{payment.pk} names {payment.subject_id or 'nothing'} as its subject, not {donation.pk}"
-        if donation.state != state_of(payment) or donation.paid_at != payment.paid_at:
-            yield f"{donation.pk} is {donation.state}, but its payment {payment.pk} makes it {state_of(payment)}"
+    for chunk in in_chunks(Donation.objects.select_related("payment"), CHUNK):
+        for donation in chunk:
+            yield from _follows_its_payment(donation)
+
+
+def _follows_its_payment(donation: Donation) -> Iterator[str]:
+    payment = donation.payment
+    if (donation.amount_minor, donation.currency) != (payment.amount_minor, payment.currency):
+        yield f"{donation.pk} is {donation.amount_minor} {donation.currency}, its payment {payment.pk} is not"
+    if payment.subject_id != donation.pk:
+        yield f"{payment.pk} names {payment.subject_id or 'nothing'} as its subject, not {donation.pk}"
+    if donation.state != product_state(payment):
+        yield f"{donation.pk} is {donation.state}, but its payment {payment.pk} makes it {product_state(payment)}"
+    if donation.paid_at != payment.paid_at:
+        yield f"{donation.pk} was paid at {donation.paid_at}, but its payment {payment.pk} at {payment.paid_at}"
 
 
 def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
@@ -44,7 +53,7 @@ def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
         row["campaign"]: row
         for row in CampaignTally.objects.filter(campaign__in=chunk)
         .values("campaign")
-        .annotate(**{f"sum_{name}": Sum(name) for name in TOTALS})
+        .annotate(**{f"sum_{name}": Sum(name) for name in TOTALS}, latest=Max("last_donation_at"))
     }
     gifts: dict[str, Any] = {row["campaign"]: row for row in _gifts(chunk)}
     supporters = dict(Supporter.objects.filter(campaign__in=chunk, count__gt=0).values_list("campaign").annotate(n=Count("pk")))
@@ -55,6 +64,9 @@ def _campaigns_add_up(chunk: list[str]) -> Iterator[str]:
         for name in TOTALS:
             if tally[name] != counted[name]:
                 yield f"{pk}: the tally says {name} = {tally[name]}, its donations say {counted[name]}"
+        latest, last_paid = tallies.get(pk, {}).get("latest"), gifts.get(pk, {}).get("latest")
+        if latest != last_paid:
+            yield f"{pk}: the tally says that the last gift was made at {latest}, its donations say {last_paid}"
         net = counted["raised_minor"] - counted["refunded_minor"] - counted["disputed_minor"]
         if booked.get(campaign.account, 0) != net:
             yield f"{pk}: the ledger says {booked.get(campaign.account, 0)}, its donations say {net}"
@@ -75,6 +87,7 @@ def _gifts(chunk: list[str]) -> Iterator[Any]:
             sum_disputed_minor=Sum("payment__disputed_minor", filter=paid),
             sum_donations=Count("pk", filter=counted),
             sum_donors=Count("donor", filter=counted, distinct=True),
+            latest=Max("created_at", filter=paid),
         )
     )
 

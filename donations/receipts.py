@@ -7,13 +7,19 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django_tasks import task
 
+from accounts import audit
+from accounts.models import User
+from conventions.failures import told
 from conventions.insert_or_add import insert_or_add
-from donations.models import Donation, Receipt
+from donations.errors import NoReceipt
+from donations.models import COUNTED, Donation, Receipt
+from payments.money import Money
 from payments.persons import ERASED_DOMAIN
 
 logger = logging.getLogger(__name__)
@@ -22,6 +28,7 @@ MAX_ATTEMPTS = 5
 RETRY_AFTER = timedelta(minutes=5)
 NUDGE_LOST_AFTER = timedelta(minutes=2)
 TOO_OLD = timedelta(days=7)
+RESEND_AFTER = timedelta(minutes=1)
 AT_ONCE = 100
 
 
@@ -33,14 +40,41 @@ def send_receipts(donation_ids: list[str]) -> int:
 
 def send_receipt(donation_id: str) -> bool:
     """Send the receipt of a paid gift unless somebody did or is doing it. Returns whether it was sent here."""
-    if not _claim(donation_id):
-        return False
+    return _claim(donation_id) and _send_claimed(donation_id)
+
+
+def resend_receipt(*, donation_id: str, actor: User, reason: str = "") -> bool:
+    """Send a receipt once more because staff were asked to, whatever became of it before. Returns whether it went.
+
+    Raises NoReceipt where the gift has none to send, or one went out within the last minute. Network: never inside a
+    transaction.
+    """
+    now = timezone.now()
+    with transaction.atomic(durable=True):
+        donation = Donation.objects.select_for_update(of=("self",)).select_related("donor").get(pk=donation_id)
+        if donation.state not in COUNTED or donation.donor is None or donation.donor.email.endswith(ERASED_DOMAIN):
+            raise NoReceipt("Only a gift that is paid, not refunded whole, and of a known donor has a receipt.")
+        receipt = Receipt.objects.select_for_update().filter(pk=donation_id).first()
+        if receipt and receipt.claimed_at > now - RESEND_AFTER:
+            raise NoReceipt("A receipt of this gift went out a moment ago. Try again in a minute if it does not arrive.")
+        before = {"sent_at": receipt.sent_at, "attempts": receipt.attempts} if receipt else {}
+        receipt = receipt or Receipt(donation=donation, attempts=0)
+        receipt.claimed_at, receipt.sent_at, receipt.last_error = now, None, ""
+        receipt.attempts += 1
+        receipt.save()
+        after = {"claimed_at": now, "attempts": receipt.attempts}
+        audit.record(actor=actor, action="receipt.resent", target=donation, before=before, after=after, reason=reason)
+    return _send_claimed(donation_id, resent=f".{receipt.attempts}")
+
+
+def _send_claimed(donation_id: str, *, resent: str = "") -> bool:
+    """Send what this process has claimed."""
     donation = Donation.objects.select_related("campaign", "donor", "payment").get(pk=donation_id)
     try:
-        _mail(donation).send()
+        _mail(donation, resent).send()
     except Exception as error:  # noqa: BLE001  known not to have been sent, whatever kept it: recorded, and may be tried again
-        logger.warning("receipt of %s was not sent: %s", donation_id, error)
-        Receipt.objects.filter(pk=donation_id).update(last_error=f"{type(error).__name__}: {error}"[:500])
+        logger.warning("receipt of %s was not sent: %s", donation_id, told(error))
+        Receipt.objects.filter(pk=donation_id).update(last_error=told(error))
         return False
     Receipt.objects.filter(pk=donation_id).update(sent_at=timezone.now(), last_error="")
     return True
@@ -65,16 +99,24 @@ def _failed() -> QuerySet[Receipt]:
     return Receipt.objects.filter(sent_at=None, claimed_at__lt=due_before, attempts__lt=MAX_ATTEMPTS).exclude(last_error="")
 
 
-def _mail(donation: Donation) -> EmailMultiAlternatives:
+def _mail(donation: Donation, resent: str = "") -> EmailMultiAlternatives:
     assert donation.donor is not None  # only gifts whose donor is known are sent here
-    context = {"donation": donation, "campaign": donation.campaign, "donor": donation.donor, "site": settings.FRONTEND_URL}
+    refunded = donation.payment.refunded_minor
+    context = {
+        "donation": donation,
+        "campaign": donation.campaign,
+        "donor": donation.donor,
+        "site": settings.FRONTEND_URL,
+        "refunded": Money(refunded, donation.currency).display(),
+        "kept": Money(donation.amount_minor - refunded, donation.currency).display(),
+    }
     mail = EmailMultiAlternatives(
         # On one line: a title of several would be taken for a forged header, and no mail would go.
         subject=" ".join(f"Your gift of {donation.money.display()} to {donation.campaign.title}".splitlines()),
         body=render_to_string("mail/receipt.txt", context),
         to=[donation.donor.email],
-        # The same Message-ID on every try lets mail servers drop a second copy.
-        headers={"Message-ID": f"<{donation.pk}@largesse.receipts>"},
+        # The same Message-ID on every try lets mail servers drop a second copy; one that staff were asked for has its own.
+        headers={"Message-ID": f"<{donation.pk}{resent}@largesse.receipts>"},
     )
     mail.attach_alternative(render_to_string("mail/receipt.html", context), "text/html")
     return mail

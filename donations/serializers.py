@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from conventions.serializers import PersonsTextField, StrictSerializer, refuse_control_characters
+from conventions.serializers import AmountField, PersonsTextField, StrictSerializer, refuse_control_characters
 from donations.models import Donation
 from donations.wall import PublicGift
-
-
-@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "maxLength": 20}], "example": "25.00"})
-class AmountField(serializers.Field[Any, Any, Any, Any]):
-    """Major units as number or string; how fine and how large is judged with the currency, in `Money.parse`."""
-
-    default_error_messages = {"invalid": "Write the amount as a number such as 25 or 25.50."}
-
-    def to_internal_value(self, data: Any) -> str | int | Decimal:
-        if isinstance(data, bool) or not isinstance(data, str | int | Decimal):
-            self.fail("invalid")
-        return data
-
-    def to_representation(self, value: Any) -> str:
-        return str(value)
 
 
 class DedicationSerializer(StrictSerializer):

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-import re
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.staff import staff_may
 from conventions.errors import InvalidInput, NotFound
 from donations.models import Donation
 from payments import stripe_gateway
+from payments.checkout import SESSION_ID
 from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
 from payments.models import Payment
 from payments.settlement import settle_objects
 
 logger = logging.getLogger(__name__)
 
-SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
 HOLDER_SEES_FOR = timedelta(hours=24)
 
 
@@ -27,8 +27,9 @@ def session_status(session_id: str, *, user: User | None) -> dict[str, Any]:
     """The session's gift; settles it first when Stripe knows more than we do.
 
     For 24 hours whoever holds the (unguessable) id sees amount, status and ids, and of a guest's gift its e-mail
-    address and receipt; those of a user's gift only that user and staff. Raises InvalidInput for what is no session
-    id, NotFound for an id that this system did not create: the rest of the Stripe account is nobody's business.
+    address and receipt; those of a user's gift only that user and staff who may see gifts. Raises InvalidInput for what
+    is no session id, NotFound for an id that this system did not create: the rest of the Stripe account is nobody's
+    business.
     """
     if not SESSION_ID.fullmatch(session_id):
         raise InvalidInput("That is not a checkout session id.", field="session_id", code="malformed_session_id")
@@ -72,7 +73,7 @@ def _owns(donation: Donation, user: User | None) -> bool:
     if user is None:
         return False
     donor_user = donation.donor.user_id if donation.donor else None
-    return user.is_staff or user.pk in {donation.payment.user_id, donor_user}
+    return staff_may(user, "donations.view_donation") or user.pk in {donation.payment.user_id, donor_user}
 
 
 def _may_see(donation: Donation, user: User | None) -> bool:

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from conventions.errors import InvalidInput, NotFound
+from accounts.staff import staff_may
+from conventions.errors import NotFound
 from conventions.pages import NewestFirst
-from conventions.rate_limits import client_fingerprint
 from conventions.schema import CURSOR, PAGE_SIZE, paged, refusals
 from donations import serializers
 from donations.giving import Gift, give
@@ -23,30 +23,11 @@ from donations.models import Donation
 from donations.persons import donor_of
 from donations.sessions import session_status
 from donations.wall import public_view
-from payments.checkout import Idempotency
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Up to 255 characters. The same key and body give the same answer and the same Stripe object.",
-)
+from payments.idempotency import IDEMPOTENCY_KEY, idempotency_of
 
 
 def _user(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
-
-
-def _idempotency(request: Request, *, purpose: str) -> Idempotency | None:
-    """The client's key, good for that user, or for a guest at that address."""
-    key = request.headers.get("Idempotency-Key", "")
-    if not key:
-        return None
-    if len(key) > 255 or not key.isascii() or not key.isprintable():
-        raise InvalidInput("An Idempotency-Key is up to 255 printable ASCII characters.", field="Idempotency-Key")
-    user = _user(request)
-    owner = user.pk if user else f"guest:{client_fingerprint(request._request)}"
-    return Idempotency(scope=f"{purpose}:{owner}", key=key)
 
 
 class CreateCheckoutSession(APIView):
@@ -64,7 +45,7 @@ class CreateCheckoutSession(APIView):
         serializer = serializers.GiftSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         body = dict(serializer.validated_data)
-        idempotency = _idempotency(request, purpose="donation")
+        idempotency = idempotency_of(request, purpose="donation")
         dedication = body.pop("dedication", None) or {}
         gift = Gift(**body, dedication_kind=dedication.get("kind", ""), dedication_name=dedication.get("name", ""))
         started = give(gift, user=_user(request), idempotency=idempotency)
@@ -133,8 +114,9 @@ class DonationDetail(APIView):
         responses={200: serializers.OwnGiftSerializer, **refusals(401, 404, 429)},
     )
     def get(self, request: Request, donation_id: str) -> Response:
-        """One gift, for its giver and for staff."""
-        gifts = Donation.objects.all() if request.user.is_staff else Donation.objects.of_user(request.user)
+        """One gift, for its giver and for staff who may see gifts."""
+        everybodys = staff_may(request.user, "donations.view_donation")
+        gifts = Donation.objects.all() if everybodys else Donation.objects.of_user(request.user)
         gift = _with_details(gifts).filter(pk=donation_id).first()
         if gift is None:
             raise NotFound("There is no such donation.")

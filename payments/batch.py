@@ -9,24 +9,41 @@ from itertools import groupby
 from typing import Any
 
 from django.db import connection, models
-from django.db.models import Q
 
-from payments import unmatched
-from payments.bookkeeping import disputed_minor, postings_due, refunded_minor
+from conventions.rows import Statement, find_rows, finding, made, run, updating
+from payments import inbox, unmatched
+from payments.bookkeeping import book_refunds, disputed_minor, postings_due, refunded_minor
 from payments.facts import Sighting
 from payments.fulfilment import PaymentChange, fulfilment_of
-from payments.ledger import post
+from payments.ledger import check_posted, posting
 from payments.merging import agrees, merge_dispute, merge_payment, merge_refund
 from payments.models import Dispute, Payment, Refund
 from payments.tasks import fetch_refunds
 
-ID_COLUMNS = {"payment": "pk", "session": "checkout_session", "intent": "payment_intent", "charge": "charge"}
+ID_COLUMNS = {
+    "payment": "id",
+    "session": "checkout_session",
+    "intent": "payment_intent",
+    "charge": "charge",
+    "invoice": "invoice",
+}
 PAYMENT_COLUMNS = (
-    "stripe_customer", "checkout_session", "payment_intent", "charge", "receipt_url", "customer_email", "customer_name",
+    "stripe_customer", "checkout_session", "payment_intent", "charge", "invoice", "period_end", "receipt_url",
+    "customer_email", "customer_name",
     "processing_at", "failed_at", "paid_at", "canceled_at", "expired_at", "failure_code", "failure_message",
-    "refunded_minor", "disputed_minor", "status",
+    "refunded_minor", "disputed_minor", "seen_refunded_minor", "status",
 )  # fmt: skip
-REFUND_COLUMNS = ("stripe_id", "created_at", "succeeded_at", "failed_at", "canceled_at", "failure_reason", "reason", "status")
+REFUND_COLUMNS = (
+    "stripe_id",
+    "created_at",
+    "succeeded_at",
+    "failed_at",
+    "canceled_at",
+    "failure_reason",
+    "reason",
+    "status",
+    "booked",
+)
 DISPUTE_COLUMNS = ("status", "evidence_due_at", "funds_withdrawn_at", "funds_reinstated_at", "closed_at")
 
 
@@ -63,19 +80,17 @@ class Batch:
         self.refunded_totals: dict[str, int] = {}
         self._by_id: dict[str, str] = {}
         self._learned: set[str] = set()
+        self._nobody_waits_for: set[str] = set()
 
     # -- finding ------------------------------------------------------------------------------------
     def find_payments(self, sightings: Sequence[Sighting]) -> None:
-        """Lock every payment that a sighting names by any id, in the order of their ids."""
-        _one_at_a_time({i for s in sightings for i in (s.session, s.intent, s.charge) if i})
-        named = Q()
-        for name, column in ID_COLUMNS.items():
-            ids = sorted({value for sighting in sightings if (value := getattr(sighting, name))})
-            if ids:
-                named |= Q(**{f"{column}__in": ids})
-        if named:
-            for payment in Payment.objects.select_for_update().filter(named).order_by("pk"):
-                self._take(payment)
+        """Lock every payment that a sighting names by any id, in the order of their ids; after `one_at_a_time`."""
+        named = {c: {i for s in sightings if (i := getattr(s, name))} for name, c in ID_COLUMNS.items()}
+        asked = set().union(*named.values())
+        found, waited_for = run(finding(Payment, named), inbox.waited_for(asked) if asked else None)
+        for payment in made(Payment, found):
+            self._take(payment)
+        self._nobody_waits_for = asked - {i for (i,) in waited_for}
 
     def _take(self, payment: Payment) -> None:
         self.payments[payment.pk] = payment
@@ -84,13 +99,13 @@ class Batch:
             was_paid=payment.paid_at is not None,
             refunded_minor=payment.refunded_minor,
             disputed_minor=payment.disputed_minor,
-            posted=frozenset({f"paid:{payment.pk}"} if payment.paid_at else ()),
+            posted=frozenset(posting.key for posting in postings_due(payment, (), ())),
         )
         self._index(payment)
 
     def _index(self, payment: Payment) -> set[str]:
         """Remember the payment by its ids; returns those that were new."""
-        ids = {i for i in (payment.pk, payment.checkout_session, payment.payment_intent, payment.charge) if i}
+        ids = {i for i in (payment.pk, payment.checkout_session, payment.payment_intent, payment.charge, payment.invoice) if i}
         new = {i for i in ids if i not in self._by_id}
         self._by_id.update((i, payment.pk) for i in ids)
         return new
@@ -98,7 +113,7 @@ class Batch:
     def payment_of(self, sighting: Sighting) -> Payment | None:
         """The payment a sighting is about. Stripe's ids decide; our own id counts only where nothing contradicts it,
         since whoever pays through a Payment Link can write a client_reference_id into its address."""
-        for known in (sighting.session, sighting.intent, sighting.charge):
+        for known in (sighting.session, sighting.intent, sighting.charge, sighting.invoice):
             if known and known in self._by_id:
                 return self.payments[self._by_id[known]]
         payment = self.payments.get(sighting.payment or "")
@@ -119,6 +134,7 @@ class Batch:
             self._learned.add(payment.pk)
         if total := item.sighting.refunded_total_minor:
             self.refunded_totals[payment.pk] = max(total, self.refunded_totals.get(payment.pk, 0))
+            payment.seen_refunded_minor = max(total, payment.seen_refunded_minor)
 
     def _adopted(self, sighting: Sighting) -> Payment | None:
         payment = unmatched.adopt(sighting)
@@ -130,9 +146,13 @@ class Batch:
         return payment
 
     def learned(self) -> set[str]:
-        """The ids learned since the last call; events parked under them can go on."""
+        """The ids learned since the last call under which events may be parked, which can go on now.
+
+        Under most ids nobody waits, as was asked together with the payments. Nobody can have begun to since: who parks an
+        event holds the lock of its ids (`one_at_a_time`) or of its payment, and we have held both since before we asked.
+        """
         learned, self._learned = self._learned, set()
-        return learned
+        return learned - self._nobody_waits_for
 
     def apply_refunds_and_disputes(self, items: Sequence[Item]) -> None:
         """Merge refunds and disputes of payments that are paid; those of others wait for their payment."""
@@ -150,6 +170,9 @@ class Batch:
             if item.sighting.dispute:
                 disputes = self.disputes.setdefault(payment.pk, [])
                 self._note(*merge_dispute(payment, disputes, item.sighting.dispute))
+        for pk, refunds in self.refunds.items():
+            for refund in book_refunds(self.payments[pk], refunds):
+                self._note(refund, is_new=False)
 
     def _note(self, row: Refund | Dispute, is_new: bool) -> None:
         if is_new:
@@ -164,9 +187,9 @@ class Batch:
             return
         for pk in paid:
             self.refunds[pk], self.disputes[pk] = [], []
-        for refund in Refund.objects.select_for_update().filter(payment__in=paid).order_by("pk"):
+        for refund in find_rows(Refund, {"payment_id": paid}):
             self.refunds[refund.payment_id].append(refund)
-        for dispute in Dispute.objects.select_for_update().filter(payment__in=paid).order_by("pk"):
+        for dispute in find_rows(Dispute, {"payment_id": paid}):
             self.disputes[dispute.payment_id].append(dispute)
         for pk in paid:
             posted = postings_due(self.payments[pk], self.refunds[pk], self.disputes[pk])
@@ -185,15 +208,15 @@ class Batch:
             if disputes is not None:
                 payment.disputed_minor = disputed_minor(disputes)
             due = postings_due(payment, refunds or [], disputes or [])
-            postings += [posting for posting in due if posting.key not in self.before[pk].posted]
+            postings += [one for one in due if one.key not in self.before[pk].posted]
             if _row(payment) != self.before[pk].row:
                 changed.append(payment)
             if self.refunded_totals.get(pk, 0) > payment.refunded_minor:
-                # charge.refunded names no refund: where its sum is more than we know, the rest must be fetched.
+                # charge.refunded names no refund: where its sum is more than we know, the rest must be fetched. Should
+                # this nudge be lost, `seen_refunded_minor` tells the sweep.
                 fetch_refunds.enqueue(pk)
-        _update(changed, PAYMENT_COLUMNS)
-        if postings:
-            post(postings)
+        _, posted = run(updating(Payment, changed, PAYMENT_COLUMNS), posting(postings))
+        check_posted(postings, posted)
         self._fulfil(changed)
         return [payment.pk for payment in changed]
 
@@ -201,7 +224,7 @@ class Batch:
         new = [row for row in rows if row.pk in self.new_rows]
         if new:
             model._default_manager.bulk_create(new)
-        _update([row for row in rows if row.pk in self.changed_rows], columns)
+        run(updating(model, [row for row in rows if row.pk in self.changed_rows], columns))
 
     def _fulfil(self, changed: Sequence[Payment]) -> None:
         changes = [
@@ -220,28 +243,22 @@ class Batch:
                 fulfilment.settle(list(of_purpose))
 
 
-def _one_at_a_time(stripe_ids: set[str]) -> None:
-    """Until the end of this transaction, nobody else settles anything that names one of these ids.
+def one_at_a_time(items: Sequence[Item]) -> Statement | None:
+    """The statement after which, until the end of the transaction, nobody else settles anything that names one of the
+    ids that these items name.
 
     Locking the payment is not enough while an id is news: one transaction parks a dispute because no payment has its
     intent, another teaches that intent to its payment and sees no parked dispute, and neither sees the other. SQLite
     has one writer anyway.
     """
+    seen = [item.sighting for item in items]
+    stripe_ids = {i for s in seen for i in (s.session, s.intent, s.charge, s.invoice) if i}
     if connection.vendor != "postgresql" or not stripe_ids:
-        return
+        return None
     digests = (hashlib.sha256(stripe_id.encode()).digest() for stripe_id in stripe_ids)
     keys = sorted(int.from_bytes(digest[:8], "big", signed=True) for digest in digests)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) AS key", [keys])
+    return Statement("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) AS key", [keys], answers=True)
 
 
 def _row(payment: Payment) -> tuple[Any, ...]:
     return tuple(getattr(payment, column) for column in PAYMENT_COLUMNS)
-
-
-def _update(rows: Sequence[Any], columns: Sequence[str]) -> None:
-    """One row by a plain UPDATE, several by one statement of CASEs."""
-    if len(rows) == 1:
-        rows[0].save(update_fields=columns)
-    elif rows:
-        type(rows[0])._default_manager.bulk_update(rows, columns, batch_size=200)

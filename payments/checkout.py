@@ -12,25 +12,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Organization, User
 from conventions.errors import DomainError
+from conventions.log_context import about
+from conventions.scrubbing import scrubbed
 from payments import ledger, stripe_gateway
 from payments.errors import IdempotencyKeyExpired, IdempotencyKeyReused, StripeUnavailable
+from payments.fulfilment import PaymentChange, fulfilment_of
 from payments.models import Payment, StripeCall
 from payments.money import Money
+from payments.states import earliest, payment_status
 
 # Stripe keeps an idempotency key for at least 24 hours; an hour is left for clocks.
 KEY_LIVES = timedelta(hours=23)
+CLOCKS_DIFFER = timedelta(minutes=5)
 SESSION, INTENT, REFUND = "checkout.sessions.create", "payment_intents.create", "refunds.create"
+SUBSCRIPTION = "subscriptions.create"
+SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
 # What is kept of an answer; never a client secret.
 KEPT = ("id", "url", "expires_at", "status")
 
@@ -54,21 +63,26 @@ def open_payment(
     destination: str,
     money: Money,
     via: str,
+    returns_from: str | None = None,
     user: User | None = None,
     organization: Organization | None = None,
     customer_email: str = "",
     customer_name: str = "",
     idempotency: Idempotency | None = None,
     request: Mapping[str, Any] | None = None,
+    is_listed_price: bool = False,
 ) -> tuple[Payment, bool]:
     """The payment for this request and whether it is new; call it in the transaction that makes the product's row.
 
-    `request` is what was asked besides the money. Raises IdempotencyKeyReused when the key was used for something else.
+    `request` is what was asked besides the money; a price that we set (`is_listed_price`) was not asked for, and one that
+    was changed meanwhile makes no other request of the same one. Raises IdempotencyKeyReused when the key was used for
+    something else.
     """
     ledger.open_accounts([ledger.stripe_account(money.currency)])
     payment = Payment(
         purpose=purpose,
         destination_id=destination,
+        returns_from_id=returns_from,
         amount_minor=money.amount_minor,
         currency=money.currency,
         via=via,
@@ -82,13 +96,19 @@ def open_payment(
         payment.save(force_insert=True)
         return payment, True
     payment.idempotency_scope, payment.idempotency_key = idempotency.scope, idempotency.key
-    payment.request_fingerprint = fingerprint({**(request or {}), "amount_minor": money.amount_minor, "currency": money.currency})
+    asked = {} if is_listed_price else {"amount_minor": money.amount_minor, "currency": money.currency}
+    payment.request_fingerprint = fingerprint({**(request or {}), **asked})
     # Of two at once, one inserts; the other waits for it here and then finds its row.
     Payment.objects.bulk_create([payment], ignore_conflicts=True)
     known = Payment.objects.get(idempotency_scope=idempotency.scope, idempotency_key=idempotency.key)
     if known.request_fingerprint != payment.request_fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
     return known, known.pk == payment.pk
+
+
+def is_used(idempotency: Idempotency) -> bool:
+    """Whether this key has opened a payment before."""
+    return Payment.objects.filter(idempotency_scope=idempotency.scope, idempotency_key=idempotency.key).exists()
 
 
 def stripe_metadata(payment: Payment) -> dict[str, str]:
@@ -125,11 +145,30 @@ def session_params(
     return params
 
 
-def give_up(payment: Payment) -> None:
-    """Nothing can come of a payment whose session or intent Stripe refused to open; call it in a transaction."""
-    Payment.objects.filter(pk=payment.pk, status="open", checkout_session=None, payment_intent=None).update(
-        status="canceled", canceled_at=timezone.now()
+def give_up(payment: Payment) -> bool:
+    """Nothing can come of a payment whose session or intent was never opened: cancel it, and tell its product.
+    False where something came of it meanwhile."""
+    return cancel(
+        Payment.objects.filter(pk=payment.pk, status="open", checkout_session=None, payment_intent=None), at=timezone.now()
     )
+
+
+def cancel(payments: QuerySet[Payment], *, at: datetime) -> bool:
+    """Cancel those of these payments that are not paid, and tell their products. False where there is none.
+
+    Should one of them turn out to be paid all the same, it counts as paid.
+    """
+    with transaction.atomic():
+        locked = list(payments.filter(paid_at=None).select_for_update(of=("self",)).order_by("pk"))
+        for payment in locked:
+            payment.canceled_at = earliest(payment.canceled_at, at)
+            payment.status = payment_status(payment)
+            payment.save(update_fields=["status", "canceled_at"])
+            fulfilment = fulfilment_of(payment.purpose)
+            if fulfilment is not None:
+                change = PaymentChange(payment=payment, became_paid=False, refunded_delta_minor=0, disputed_delta_minor=0)
+                fulfilment.settle([change])
+    return bool(locked)
 
 
 def plan_call(subject_id: str, operation: str, params: Mapping[str, Any], *, attempt: int = 1) -> StripeCall:
@@ -137,6 +176,13 @@ def plan_call(subject_id: str, operation: str, params: Mapping[str, Any], *, att
     return StripeCall.objects.create(
         key=f"{subject_id}:{operation}:{attempt}", operation=operation, subject_id=subject_id, attempt=attempt, params=params
     )
+
+
+def call_once(subject_id: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Plan a call unless it was planned before, and send it: of two at once, both send the same one."""
+    planned = StripeCall(key=f"{subject_id}:{operation}:1", operation=operation, subject_id=subject_id, params=dict(params))
+    StripeCall.objects.bulk_create([planned], ignore_conflicts=True)
+    return send(latest_call(subject_id, operation))
 
 
 def latest_call(subject_id: str, operation: str) -> StripeCall:
@@ -159,10 +205,11 @@ def send(call: StripeCall) -> dict[str, Any]:
             return found
         call = _next_attempt(call)
     try:
-        answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
+        with about(**{"refund_id" if call.operation == REFUND else "payment_id": call.subject_id}):
+            answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
     except DomainError as error:
         status = error.stripe_status if isinstance(error, StripeUnavailable) else error.status
-        StripeCall.objects.filter(pk=call.pk).update(error_status=status, error=f"{error.code}: {error}")
+        StripeCall.objects.filter(pk=call.pk).update(error_status=status, error=scrubbed(f"{error.code}: {error}"))
         raise
     keep_answer(call, answer)
     return answer
@@ -171,10 +218,18 @@ def send(call: StripeCall) -> dict[str, Any]:
 def _find_lost(call: StripeCall) -> dict[str, Any] | None:
     """What a call may have made although its key is of no use any more: expired, or stored at Stripe with a 500."""
     if call.operation == SESSION:
-        since = int((call.created_at - timedelta(minutes=5)).timestamp())
-        return stripe_gateway.find_session(client_reference_id=call.subject_id, created_after=since)
+        found = stripe_gateway.find_sessions(
+            client_reference_ids={call.subject_id},
+            created_after=call.created_at - CLOCKS_DIFFER,
+            created_before=timezone.now() + CLOCKS_DIFFER,
+        )
+        return found.get(call.subject_id)
     if call.operation == REFUND:
         return stripe_gateway.find_refund(our_id=call.subject_id, payment_intent=call.params["payment_intent"])
+    if call.operation == INTENT and "customer" in call.params:
+        return stripe_gateway.find_intent(customer=call.params["customer"], our_payment=call.subject_id)
+    if call.operation == SUBSCRIPTION:
+        return stripe_gateway.find_subscription(customer=call.params["customer"], our_payment=call.subject_id)
     return None
 
 
@@ -196,4 +251,6 @@ def keep_answer(call: StripeCall, answer: Mapping[str, Any]) -> None:
     with transaction.atomic():
         if column:
             Payment.objects.filter(pk=call.subject_id, **{f"{column}__isnull": True}).update(**{column: answer["id"]})
+            if customer := call.params.get("customer"):
+                Payment.objects.filter(pk=call.subject_id, stripe_customer=None).update(stripe_customer=customer)
         call.save(update_fields=["answered_at", "answer", "error", "error_status"])

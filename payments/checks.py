@@ -26,3 +26,35 @@ def fulfilments_are_complete(**kwargs: Any) -> list[CheckMessage]:
             hint = "See payments/fulfilment.py for what each must do."
             problems.append(Error(f"{path} lacks {', '.join(missing)}().", hint=hint, id="payments.E002"))
     return problems
+
+
+@register()
+def followers_follow(**kwargs: Any) -> list[CheckMessage]:
+    """Each module of STRIPE_FOLLOWERS exists and has `follow`."""
+    problems: list[CheckMessage] = []
+    for path in sorted(set(settings.STRIPE_FOLLOWERS.values())):
+        try:
+            module = import_module(path)
+        except ImportError as error:
+            problems.append(Error(f"STRIPE_FOLLOWERS names {path!r}, which cannot be imported: {error}", id="payments.E005"))
+            continue
+        if not callable(getattr(module, "follow", None)):
+            hint = "See payments/following.py for what it must do."
+            problems.append(Error(f"{path} lacks follow().", hint=hint, id="payments.E006"))
+    return problems
+
+
+@register()
+def swept_modules_can_be_swept(**kwargs: Any) -> list[CheckMessage]:
+    """Each module of ALSO_SWEPT exists and has a `sweep`."""
+    problems: list[CheckMessage] = []
+    for path in settings.ALSO_SWEPT:
+        try:
+            module = import_module(path)
+        except ImportError as error:
+            problems.append(Error(f"ALSO_SWEPT names {path!r}, which cannot be imported: {error}", id="payments.E003"))
+            continue
+        if not callable(getattr(module, "sweep", None)):
+            hint = "sweep() finishes what was left over, bounded, and returns counts by what was done."
+            problems.append(Error(f"{path} lacks sweep().", hint=hint, id="payments.E004"))
+    return problems

@@ -26,9 +26,24 @@ class NotRefundable(Conflict):
     code = "not_refundable"
 
 
+class RefundableChanged(Conflict):
+    """Somebody else refunded meanwhile: whoever asked has not seen what is left."""
+
+    code = "refundable_changed"
+
+
+class NotAssignable(Conflict):
+    code = "not_assignable"
+
+
+class OtherCurrency(Conflict):
+    code = "other_currency"
+
+
 class CardDeclined(DomainError):
     code = "card_declined"
     status = HTTPStatus.PAYMENT_REQUIRED
+    intent: str | None = None  # the intent that was made all the same, where one was
 
 
 class StripeRefused(DomainError):
@@ -51,6 +66,8 @@ class StripeUnavailable(DomainError):
     status = HTTPStatus.BAD_GATEWAY
     # Stripe's own status where it answered: a 500 is stored under the idempotency key and would be replayed for ever.
     stripe_status: int | None = None
+    # Our key may not do this: restricted keys may not read everything. Nothing was carried out.
+    is_forbidden = False
 
 
 class StripeTimeout(StripeUnavailable):

@@ -7,86 +7,14 @@ keeps the earliest or latest of what was seen, the order and number of sightings
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
+from payments.invoice_facts import from_invoice, from_invoice_payment, invoice_paid, invoice_payment_paid
+from payments.sightings import DisputeSighting, RefundSighting, Sighting, StripeObject, id_of, moment
 from payments.states import earliest
 
-StripeObject = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefundSighting:
-    stripe_id: str
-    our_id: str | None
-    amount_minor: int
-    currency: str
-    reason: str
-    status: str
-    created_at: datetime
-    # The event's time where the event reports that the status changed, else the refund's own `created`.
-    status_at: datetime
-    failure_reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DisputeSighting:
-    stripe_id: str
-    amount_minor: int
-    currency: str
-    reason: str
-    status: str
-    evidence_due_at: datetime | None
-    opened_at: datetime
-    funds_withdrawn_at: datetime | None
-    funds_reinstated_at: datetime | None
-    closed_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """What one Stripe object says about one payment. Ids are Stripe's, `payment` is ours, times are UTC."""
-
-    payment: str | None = None
-    session: str | None = None
-    intent: str | None = None
-    charge: str | None = None
-    metadata: Mapping[str, str] | None = None
-    amount_minor: int | None = None
-    currency: str | None = None
-    paid_at: datetime | None = None
-    processing_at: datetime | None = None
-    failed_at: datetime | None = None
-    canceled_at: datetime | None = None
-    expired_at: datetime | None = None
-    # A fetched object says how things stand now: its failure is not older than a processing that we know of.
-    is_current: bool = False
-    failure_code: str = ""
-    failure_message: str = ""
-    customer: str | None = None
-    customer_email: str = ""
-    customer_name: str = ""
-    receipt_url: str = ""
-    refund: RefundSighting | None = None
-    dispute: DisputeSighting | None = None
-    # What Stripe says was refunded in all; where we know of less, the refunds must be fetched.
-    refunded_total_minor: int | None = None
-
-    @property
-    def waits_for(self) -> str:
-        """The id by which its payment would be found: the one that other events are most likely to bring."""
-        return self.intent or self.charge or self.session or self.payment or ""
-
-
-def moment(unix: int) -> datetime:
-    return datetime.fromtimestamp(unix, tz=UTC)
-
-
-def id_of(value: Any) -> str | None:
-    """The id of an expandable field, expanded or not."""
-    found = value["id"] if isinstance(value, Mapping) else value
-    return str(found) if found else None
+__all__ = ["EVENTS", "OBJECTS", "DisputeSighting", "RefundSighting", "Sighting", "StripeObject", "from_event", "moment"]
 
 
 # -- objects ----------------------------------------------------------------------------------------
@@ -113,7 +41,8 @@ def from_session(session: StripeObject, at: datetime | None = None) -> Sighting:
     stands_at = at or moment(session["created"])
     if session.get("status") == "expired":
         return replace(seen, expired_at=earliest(at, moment(session["expires_at"])))
-    if session.get("status") == "complete" and session.get("payment_status") == "paid":
+    if session.get("status") == "complete" and session.get("payment_status") == "paid" and seen.intent:
+        # Without an intent it sold a subscription: the money shows itself by the intent of the invoice.
         seen = replace(seen, paid_at=stands_at)
     elif session.get("status") == "complete" and session.get("payment_status") == "unpaid" and at:
         seen = replace(seen, processing_at=at)
@@ -246,6 +175,8 @@ OBJECTS: dict[str, Callable[[StripeObject], Sighting]] = {
     "charge": from_charge,
     "refund": from_refund,
     "dispute": from_dispute,
+    "invoice": from_invoice,
+    "invoice_payment": from_invoice_payment,
 }
 
 
@@ -273,6 +204,8 @@ def _storable(seen: Sighting) -> Sighting:
     if dispute:
         dispute = replace(dispute, **{n: _fitting(getattr(dispute, n), k) for n, k in DISPUTE_LENGTHS.items()})  # type: ignore[arg-type]
     texts = {n: _fitting(getattr(seen, n), k) for n, k in LENGTHS.items()}
+    if refund is seen.refund and dispute is seen.dispute and all(getattr(seen, n) == text for n, text in texts.items()):
+        return seen  # as nearly always: a copy costs more than the look
     return replace(seen, refund=refund, dispute=dispute, **texts)  # type: ignore[arg-type]
 
 
@@ -316,7 +249,7 @@ def _at_event(read: Callable[[StripeObject, datetime | None], Sighting]) -> Call
 
 
 # Every event type that changes our books, and nothing else: `stripe_setup` subscribes to exactly these.
-EVENTS: dict[str, Callable[[StripeObject], Sighting]] = {
+EVENTS: dict[str, Callable[[StripeObject], Sighting | None]] = {
     "checkout.session.completed": _at_event(from_session),
     "checkout.session.async_payment_succeeded": _at_event(from_session),
     "checkout.session.async_payment_failed": _session_failed,
@@ -336,10 +269,13 @@ EVENTS: dict[str, Callable[[StripeObject], Sighting]] = {
     "charge.dispute.closed": _dispute,
     "charge.dispute.funds_withdrawn": _dispute,
     "charge.dispute.funds_reinstated": _dispute,
+    "invoice.paid": invoice_paid,
+    "invoice_payment.paid": invoice_payment_paid,
 }
 
 
 def from_event(event: StripeObject) -> Sighting | None:
-    """The sighting that an event is, or None where its type is not ours."""
+    """The sighting that an event is, or None where it says nothing of our payments."""
     read = EVENTS.get(event["type"])
-    return _storable(read(event)) if read else None
+    seen = read(event) if read else None
+    return _storable(seen) if seen else None

@@ -6,12 +6,14 @@ each exists. Payments calls products through here and knows none of them by name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from payments.models import Payment
 
@@ -26,6 +28,34 @@ class PaymentChange:
     disputed_delta_minor: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What money can be given to: a campaign, say."""
+
+    id: str
+    title: str
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """A number that the product shows, and the ledger account whose transfers must add up to it."""
+
+    account: str
+    title: str
+    shown_minor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """Something that the product did about a payment: a receipt that was sent. `went_well` is its colour."""
+
+    at: datetime
+    what: str
+    detail: str = ""
+    went_well: bool = True
+
+
 class Fulfilment(Protocol):
     def settle(self, changes: Sequence[PaymentChange]) -> None:
         """Bring the product's rows in line with the payments, inside the settlement's transaction.
@@ -34,9 +64,9 @@ class Fulfilment(Protocol):
         """
 
     def adopt(self, payment: Payment, subject: str) -> bool:
-        """Make a product row for money that came past us (a Payment Link whose metadata names purpose and subject):
-        set the unsaved payment's `subject_id` and `destination`, save it and the row. False, having done nothing,
-        when there is no such subject or it takes no such money."""
+        """Make a product row for money that came past us: a Payment Link whose metadata names purpose and subject, or
+        what staff assign. Set the payment's `subject_id` and `destination`, save it (it may be new) and the row. False,
+        having done nothing, when there is no such subject or it takes no such money."""
 
     def check_books(self) -> Iterable[str]:
         """A sentence for every row that breaks an invariant."""
@@ -47,8 +77,20 @@ class Fulfilment(Protocol):
     def explain(self, subject_id: str) -> str:
         """One line that says what the product row is."""
 
+    def total_of(self, name: str) -> Total | None:
+        """The total that a name of the product's own stands for (an id, a slug); None where it knows no such name."""
 
-FUNCTIONS = ("settle", "adopt", "check_books", "sweep", "explain")
+    def find_subjects(self, words: str) -> Sequence[Subject]:
+        """What `adopt` could be given, by whole id or by words of its title; a bounded number, the newest first."""
+
+    def happened(self, subject_id: str) -> Sequence[Happening]:
+        """What the product did about its row besides its state: mails sent. In one query, a bounded number."""
+
+    def rows_of(self, payments: Collection[str]) -> Iterable[QuerySet[Any]]:
+        """Every row that `settle` and `adopt` may write for these payments: what a preview compares."""
+
+
+FUNCTIONS = ("settle", "adopt", "check_books", "sweep", "explain", "total_of", "find_subjects", "happened", "rows_of")
 
 
 def fulfilment_of(purpose: str) -> Fulfilment | None:

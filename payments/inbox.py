@@ -11,12 +11,16 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from conventions.insert_or_add import insert_or_add
-from payments.facts import EVENTS, moment
+from conventions.failures import told
+from conventions.insert_or_add import insert_or_add, inserting_or_adding
+from conventions.rows import Statement, find_rows, run
+from payments.facts import moment
+from payments.following import is_handled
 from payments.models import StripeEvent
 
 State = StripeEvent.State
 FINISHED = frozenset({State.APPLIED, State.IGNORED})
+IS_PARKED = "state = 'parked'"  # a constant, so that the index of parked events serves
 MAX_ATTEMPTS = 12
 RETRY_PARKED_AFTER = timedelta(minutes=1)
 LATEST_UNIX = 1 << 33  # the year 2242
@@ -75,16 +79,17 @@ def envelope_of(row: StripeEvent) -> Envelope:
     return open_envelope(row.payload)
 
 
-def store(envelopes: Sequence[Envelope], *, source: str) -> dict[str, str]:
-    """Store events in one statement. Returns the stored state of each that is still to be applied.
+def store(envelopes: Sequence[Envelope], *, source: str, then: Statement | None = None) -> dict[str, str]:
+    """Store events in one statement, and run `then`. Returns the stored state of each that is still to be applied.
 
     A fresh event is stored in the state it will have if all goes well, since both commit together: most need no
     second write. Counting deliveries in the same statement tells a fresh row from one that was there.
     """
-    rows = {e.id: _row(e, source=source, state=State.APPLIED if e.type in EVENTS else State.IGNORED) for e in envelopes}
-    stored = insert_or_add(
+    rows = {e.id: _row(e, source=source, state=State.APPLIED if is_handled(e.type) else State.IGNORED) for e in envelopes}
+    storing = inserting_or_adding(
         StripeEvent, list(rows.values()), key=["id"], add=["deliveries"], returning=["id", "state", "deliveries"]
     )
+    stored, _ = run(storing, then)
     return {pk: state for pk, state, deliveries in stored if deliveries == 1 or state not in FINISHED}
 
 
@@ -108,19 +113,29 @@ def _row(envelope: Envelope, *, source: str, state: str) -> dict[str, Any]:
     }
 
 
-def lock(ids: Iterable[str]) -> list[StripeEvent]:
-    """Stored events that are still to be applied, locked; one that another process holds is left to it."""
-    unfinished = StripeEvent.objects.filter(pk__in=list(ids)).exclude(state__in=FINISHED)
-    return list(unfinished.select_for_update(skip_locked=True).order_by("pk"))
+def lock(ids: Iterable[str], *, again: bool = False) -> list[StripeEvent]:
+    """Stored events that are still to be applied (with `again`, in whatever state), locked; one that another process
+    holds is left to it."""
+    events = StripeEvent.objects.filter(pk__in=list(ids))
+    if not again:
+        events = events.exclude(state__in=FINISHED)
+    return list(events.select_for_update(skip_locked=True).order_by("pk"))
 
 
 def wake(learned: Collection[str]) -> list[StripeEvent]:
     """Parked events that waited for one of these ids. One that is locked is being applied by somebody else, who
     will find the payment once we have committed."""
-    if not learned:
-        return []
-    parked = StripeEvent.objects.filter(state=State.PARKED, waiting_for__in=sorted(learned))
-    return list(parked.select_for_update(skip_locked=True).order_by("pk"))
+    return find_rows(StripeEvent, {"waiting_for": learned}, where=IS_PARKED, lock="FOR UPDATE SKIP LOCKED")
+
+
+def waited_for(ids: Collection[str]) -> Statement:
+    """The statement that tells for which of these ids events are parked."""
+    marks = ", ".join(["%s"] * len(ids))
+    return Statement(
+        f"SELECT waiting_for FROM payments_stripeevent WHERE {IS_PARKED} AND waiting_for IN ({marks})",  # noqa: S608
+        list(ids),
+        answers=True,
+    )
 
 
 def record(states: Mapping[str, str], *, stored: Mapping[str, str], waits_for: Mapping[str, str]) -> None:
@@ -144,7 +159,7 @@ def record_failure(envelope: Envelope, error: BaseException, *, source: str) -> 
             return row.state  # of two deliveries at once, the other one was applied
         row.attempts += 1
         row.state = State.FAILED if row.attempts < MAX_ATTEMPTS else State.DEAD
-        row.last_error = f"{type(error).__name__}: {error}"[:2000]
+        row.last_error = told(error, longest=2000)
         row.next_attempt_at = timezone.now() + backoff(row.attempts) if row.state == State.FAILED else None
         row.save(update_fields=["attempts", "state", "last_error", "next_attempt_at"])
     return row.state

@@ -13,8 +13,9 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from conventions.insert_or_add import insert_or_add
+from conventions.insert_or_add import insert_or_add, inserting_or_adding
 from conventions.public_ids import new_public_id
+from conventions.rows import Statement, run
 from payments.models import LedgerAccount, Transfer
 
 Kind = LedgerAccount.Kind
@@ -55,8 +56,11 @@ def unmatched_account(currency: str) -> str:
     return f"unmatched:{currency}"
 
 
-def open_accounts(codes: Iterable[str], *, kind: str | None = None) -> None:
-    """Make the accounts that do not exist yet; `kind` may be left out for those that payments itself uses."""
+def open_accounts(codes: Iterable[str], *, kind: str | None = None, floored: bool = False) -> None:
+    """Make the accounts that do not exist yet; `kind` may be left out for those that payments itself uses.
+
+    A floored account keeps its balance, and the database refuses a transfer that would take it below zero.
+    """
     rows: list[dict[str, Any]] = []
     for code in sorted(set(codes)):
         prefix, _, currency = code.split(":")[0], "", code.rsplit(":", 1)[-1]
@@ -65,7 +69,7 @@ def open_accounts(codes: Iterable[str], *, kind: str | None = None) -> None:
                 "code": code,
                 "kind": kind or KIND_BY_PREFIX[prefix],
                 "currency": currency,
-                "floored": False,
+                "floored": floored,
                 "balance_minor": 0,
                 "created_at": timezone.now(),
             }
@@ -78,6 +82,11 @@ def post(postings: Sequence[Posting]) -> list[str]:
 
     Raises PostingMismatch when a key exists with another amount, currency or account. The accounts must exist.
     """
+    return check_posted(postings, run(posting(postings))[0])
+
+
+def posting(postings: Sequence[Posting]) -> Statement | None:
+    """The statement that writes transfers; its answer goes to `check_posted`."""
     now = timezone.now()
     rows = [
         {
@@ -95,15 +104,14 @@ def post(postings: Sequence[Posting]) -> list[str]:
         }
         for p in postings
     ]
-    new = {key for (key,) in insert_or_add(Transfer, rows, key=["key"], returning=["key"])}
-    _refuse_mismatch([p for p in postings if p.key not in new])
-    return [p.key for p in postings if p.key in new]
+    return inserting_or_adding(Transfer, rows, key=["key"], returning=["key"])
 
 
-def _refuse_mismatch(repeated: Sequence[Posting]) -> None:
-    if not repeated:
-        return
-    posted = {t.key: t for t in Transfer.objects.filter(key__in=[p.key for p in repeated])}
+def check_posted(postings: Sequence[Posting], written: Iterable[tuple[Any, ...]]) -> list[str]:
+    """The keys that were new, given the keys that were written. Raises PostingMismatch as `post` does."""
+    new = {key for (key,) in written}
+    repeated = [p for p in postings if p.key not in new]
+    posted = {t.key: t for t in Transfer.objects.filter(key__in=[p.key for p in repeated])} if repeated else {}
     for p in repeated:
         t = posted[p.key]
         if (t.debit_id, t.credit_id, t.amount_minor, t.currency) != (p.debit, p.credit, p.amount_minor, p.currency):
@@ -111,6 +119,7 @@ def _refuse_mismatch(repeated: Sequence[Posting]) -> None:
                 f"{p.key} was posted as {t.amount_minor} {t.currency} from {t.credit_id} to {t.debit_id}, "
                 f"and now as {p.amount_minor} {p.currency} from {p.credit} to {p.debit}"
             )
+    return [p.key for p in postings if p.key in new]
 
 
 def reverse(transfer: Transfer, *, key: str, memo: str) -> list[str]:

@@ -22,7 +22,11 @@ def agrees(sighting: Sighting, payment: Payment) -> bool:
         payment.currency,
     ):
         return False
-    pairs = ((sighting.session, payment.checkout_session), (sighting.intent, payment.payment_intent))
+    pairs = (
+        (sighting.session, payment.checkout_session),
+        (sighting.intent, payment.payment_intent),
+        (sighting.invoice, payment.invoice),
+    )
     return all(not seen or not known or seen == known for seen, known in pairs)
 
 
@@ -30,6 +34,8 @@ def merge_payment(payment: Payment, seen: Sighting) -> None:
     payment.checkout_session = payment.checkout_session or seen.session
     payment.payment_intent = payment.payment_intent or seen.intent
     payment.charge = payment.charge or seen.charge
+    payment.invoice = payment.invoice or seen.invoice
+    payment.period_end = payment.period_end or seen.period_end
     payment.stripe_customer = payment.stripe_customer or seen.customer
     if not payment.customer_email.endswith(ERASED_DOMAIN):
         payment.receipt_url = payment.receipt_url or seen.receipt_url
@@ -64,6 +70,8 @@ def merge_refund(payment: Payment, known: list[Refund], seen: RefundSighting) ->
     if refund is None:
         refund = Refund(payment=payment, amount_minor=seen.amount_minor, currency=seen.currency)
         known.append(refund)
+    if refund.stripe_id is None:
+        refund.canceled_at = None  # where it was canceled here, Stripe made it all the same
     refund.stripe_id = seen.stripe_id
     refund.created_at = seen.created_at
     refund.reason = refund.reason or seen.reason

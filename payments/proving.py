@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from django.db.models import F, Sum
 
-from payments.bookkeeping import disputed_minor, postings_due, refunded_minor
+from conventions.chunks import in_chunks
+from payments.bookkeeping import (
+    LEVEL,
+    balance_postings_due,
+    belongs_to_payment,
+    disputed_minor,
+    movement_key,
+    postings_due,
+    refunded_minor,
+    undone_at,
+)
 from payments.fulfilment import all_fulfilments
-from payments.models import LedgerAccount, Payment, Transfer
+from payments.models import BalanceTransaction, LedgerAccount, Payment, Transfer
 
 CHUNK = 500
 
@@ -17,6 +26,8 @@ CHUNK = 500
 def check_books() -> Iterator[str]:
     """A sentence for every row that breaks an invariant, of payments and then of each product. Memory stays flat."""
     yield from _payments_are_booked()
+    yield from _balance_transactions_are_booked()
+    yield from _transfers_without_payment_are_called_for()
     yield from _accounts_exist()
     yield from _floored_balances_are_sums()
     for fulfilment in all_fulfilments():
@@ -24,8 +35,7 @@ def check_books() -> Iterator[str]:
 
 
 def _payments_are_booked() -> Iterator[str]:
-    payments = Payment.objects.order_by("pk").prefetch_related("refunds", "disputes", "transfers").iterator(chunk_size=CHUNK)
-    while chunk := list(islice(payments, CHUNK)):
+    for chunk in in_chunks(Payment.objects.prefetch_related("refunds", "disputes", "transfers"), CHUNK):
         for payment in chunk:
             yield from _payment_is_booked(payment)
 
@@ -34,10 +44,16 @@ def _payment_is_booked(payment: Payment) -> Iterator[str]:
     refunds, disputes = list(payment.refunds.all()), list(payment.disputes.all())
     if payment.refunded_minor != refunded_minor(refunds):
         yield f"{payment.pk} says {payment.refunded_minor} was refunded, its refunds say {refunded_minor(refunds)}"
+    room = payment.amount_minor - refunded_minor(refunds)
+    for refund in refunds:
+        if refund.stripe_id and not refund.booked and (undone_at(refund) or refund.amount_minor <= room):
+            yield f"{payment.pk} has the refund {refund.stripe_id}, which could be booked and is not"
     if payment.disputed_minor != disputed_minor(disputes):
         yield f"{payment.pk} says {payment.disputed_minor} is disputed, its disputes say {disputed_minor(disputes)}"
     due = {p.key: (p.debit, p.credit, p.amount_minor) for p in postings_due(payment, refunds, disputes)}
-    posted = {t.key: (t.debit_id, t.credit_id, t.amount_minor) for t in payment.transfers.all()}
+    levels = payment.returns_from_id is not None
+    transfers = [transfer for transfer in payment.transfers.all() if not (levels and transfer.key.startswith(LEVEL))]
+    posted = {t.key: (t.debit_id, t.credit_id, t.amount_minor) for t in transfers}
     for key in sorted(due.keys() - posted.keys()):
         yield f"{payment.pk} lacks the transfer {key}"
     for key in sorted(posted.keys() - due.keys()):
@@ -45,6 +61,41 @@ def _payment_is_booked(payment: Payment) -> Iterator[str]:
     for key in sorted(due.keys() & posted.keys()):
         if due[key] != posted[key]:
             yield f"{payment.pk}: the transfer {key} is {posted[key]}, its facts call for {due[key]}"
+
+
+def _balance_transactions_are_booked() -> Iterator[str]:
+    """Each balance transaction that was pulled is the sum of its transfers: its payment's, its fee, its conversion."""
+    for chunk in in_chunks(BalanceTransaction.objects.all(), CHUNK):
+        charges = {row.source for row in chunk if row.source}
+        payments = dict(Payment.objects.filter(charge__in=charges).values_list("charge", "pk"))
+        moved_by = {row.pk: movement_key(row, payments.get(row.source)) for row in chunk}
+        due_by = {row.pk: {p.key: (p.debit, p.credit, p.amount_minor) for p in balance_postings_due(row)} for row in chunk}
+        keys = {key for due in due_by.values() for key in due} | {key for key in moved_by.values() if key}
+        posted = {t.key: (t.debit_id, t.credit_id, t.amount_minor) for t in Transfer.objects.filter(key__in=keys)}
+        for row in chunk:
+            for key, wanted in due_by[row.pk].items():
+                if key not in posted:
+                    yield f"{row.pk} lacks the transfer {key}"
+                elif posted[key] != wanted:
+                    yield f"{row.pk}: the transfer {key} is {posted[key]}, Stripe calls for {wanted}"
+            if belongs_to_payment(row) and row.amount_minor:
+                moved = abs(row.amount_minor if row.source_amount_minor is None else row.source_amount_minor)
+                named = moved_by[row.pk] or ""
+                ours = posted.get(named)
+                if ours is None:
+                    yield f"{row.pk} moved {moved} for {row.source}, of which no transfer of ours tells"
+                elif ours[2] != moved:
+                    yield f"{row.pk} moved {moved} for {row.source}, our transfer {named} says {ours[2]}"
+
+
+def _transfers_without_payment_are_called_for() -> Iterator[str]:
+    """A transfer that records an object of Stripe's and has no payment is called for by its balance transaction."""
+    for chunk in in_chunks(Transfer.objects.filter(payment=None, source__isnull=False), CHUNK):
+        known = BalanceTransaction.objects.in_bulk([transfer.source for transfer in chunk])
+        for transfer in chunk:
+            row = known.get(transfer.source)
+            if row is None or transfer.key not in {posting.key for posting in balance_postings_due(row)}:
+                yield f"the transfer {transfer.key} names {transfer.source}, which does not call for it"
 
 
 def _accounts_exist() -> Iterator[str]:

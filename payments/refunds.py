@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
+from conventions.log_context import about
 from payments import checkout, stripe_gateway
-from payments.errors import CardDeclined, NotRefundable, RefundTooLarge, StripeRefused
+from payments.errors import CardDeclined, NotRefundable, RefundableChanged, RefundTooLarge, StripeRefused
 from payments.models import Payment, Refund
 from payments.money import Money
 from payments.settlement import settle_objects
@@ -17,17 +19,29 @@ REASONS = ("requested_by_customer", "duplicate", "fraudulent")
 
 
 def request_refund(
-    *, payment_id: str, amount_minor: int | None, reason: str = "", note: str = "", requested_by: User | None
+    *,
+    payment_id: str,
+    amount_minor: int | None,
+    reason: str = "",
+    note: str = "",
+    requested_by: User | None,
+    seen_refundable_minor: int | None = None,
 ) -> Refund:
     """Commit a refund of `amount_minor` (None: all that is left) with its call to Stripe; `send_refund` comes next.
 
-    Raises NotRefundable when the payment is not paid, RefundTooLarge when less than that is left.
+    Raises NotRefundable when the payment is not paid, RefundTooLarge when less than that is left, and RefundableChanged
+    when what is left is no longer what the person saw who decided.
     """
     with transaction.atomic(durable=True):
         payment = Payment.objects.select_for_update().get(pk=payment_id)
         if not payment.paid_at or not payment.payment_intent:
             raise NotRefundable("Only a paid payment can be refunded.")
         left = payment.refundable_minor
+        if seen_refundable_minor not in {None, left}:
+            raise RefundableChanged(
+                "What can be refunded has changed since this form was opened: now it is "
+                f"{Money(left, payment.currency).display()}. Look again before you refund."
+            )
         wanted = left if amount_minor is None else amount_minor
         if wanted <= 0 or wanted > left:
             raise RefundTooLarge(f"At most {Money(left, payment.currency).display()} of this payment can still be refunded.")
@@ -48,7 +62,23 @@ def request_refund(
         if reason:
             params["reason"] = reason
         checkout.plan_call(refund.pk, checkout.REFUND, params)
+        audit.record(
+            actor=requested_by,
+            action="payment.refund_requested",
+            target=payment,
+            before={"refundable": str(Money(left, payment.currency))},
+            after={"refundable": str(Money(left - wanted, payment.currency)), "refund": refund.pk, "told_to_stripe": reason},
+            reason=note,
+        )
     return refund
+
+
+def send_again(*, refund: Refund, actor: User) -> Refund:
+    """Send a refund that was committed and never reached Stripe, because staff say so; never twice. See `send_refund`."""
+    with transaction.atomic(durable=True):
+        after = {"refund": refund.pk}
+        audit.record(actor=actor, action="payment.refund_sent_again", target=refund.payment, before={}, after=after)
+    return send_refund(refund)
 
 
 def send_refund(refund: Refund) -> Refund:
@@ -61,8 +91,11 @@ def send_refund(refund: Refund) -> Refund:
     if refund.stripe_id is None:
         try:
             # An answer that was kept but not settled (the process died in between) names the refund: look at it.
-            answer = stripe_gateway.retrieve_refund(call.answer["id"]) if call.answer else checkout.send(call)
+            with about(payment_id=refund.payment_id):
+                answer = stripe_gateway.retrieve_refund(call.answer["id"]) if call.answer else checkout.send(call)
         except (StripeRefused, CardDeclined) as error:
+            if call.answer or error.code == "resource_missing":
+                raise  # made already, or of another account than the key's: no word on the refund itself
             Refund.objects.filter(pk=refund.pk, stripe_id=None).update(
                 canceled_at=timezone.now(), status="canceled", failure_reason=str(error)[:200]
             )

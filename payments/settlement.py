@@ -2,29 +2,24 @@
 
 `settle_events` takes a batch of events, `settle_stored` events of the inbox, `settle_objects` fetched Stripe objects.
 Each locks the payments that its batch touches, merges in memory and writes set-wise, in one transaction; whoever
-comes first wins and the others change nothing. Lock order: StripeEvent, Stripe's ids, Payment, Refund, Dispute, the
+comes first wins and the others change nothing. Facts come from Stripe and not from who asks, so that all of it is done as
+the system. Lock order: StripeEvent, Stripe's ids, Payment, Refund, Dispute, the
 product's rows.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
-
-from payments import inbox
-from payments.batch import Batch, Item
+from conventions import tenancy
+from conventions.log_context import about, note
+from conventions.rows import run
+from conventions.trying_again import in_transaction
+from payments import following, inbox
+from payments.batch import Batch, Item, one_at_a_time
 from payments.facts import StripeObject, from_event, from_object
 from payments.inbox import Envelope, State
-
-logger = logging.getLogger(__name__)
-
-TRIES = 3
-RETRYABLE = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
-Result = TypeVar("Result")
 
 
 @dataclass
@@ -43,24 +38,35 @@ def settle_events(envelopes: Sequence[Envelope], *, source: str) -> Settled:
     """
 
     def work() -> Settled:
-        stored = inbox.store(envelopes, source=source)
-        settled = _settle_all([e for e in envelopes if e.id in stored], stored)
+        settled, items = _read(envelopes)
+        stored = inbox.store(envelopes, source=source, then=one_at_a_time(items))
+        settled.states = {pk: state for pk, state in settled.states.items() if pk in stored}
         settled.duplicates = len(envelopes) - len(stored)
+        settled = _settle_and_record([item for item in items if item.event_id in stored], settled, stored=stored)
+        following.follow([envelope for envelope in envelopes if envelope.id in stored])
         return settled
 
-    return _in_transaction(work)
+    with about(**({"event_id": envelopes[0].id} if len(envelopes) == 1 else {})), tenancy.everything():
+        return in_transaction(work, what="settlement")
 
 
-def settle_stored(ids: Iterable[str], *, take_in_unmatched: bool = False) -> Settled:
-    """Apply events of the inbox that are not finished; with `take_in_unmatched`, money that finds no payment is
-    posted to the unmatched account instead of waiting on."""
+def settle_stored(ids: Iterable[str], *, take_in_unmatched: bool = False, again: bool = False) -> Settled:
+    """Apply events of the inbox that are not finished (with `again`, finished ones too); with `take_in_unmatched`,
+    money that finds no payment is posted to the unmatched account instead of waiting on."""
+    ids = list(ids)
 
     def work() -> Settled:
-        rows = inbox.lock(ids)
+        rows = inbox.lock(ids, again=again)
         stored = {row.pk: row.state for row in rows}
-        return _settle_all([inbox.envelope_of(row) for row in rows], stored, take_in_unmatched=take_in_unmatched)
+        envelopes = [inbox.envelope_of(row) for row in rows]
+        settled, items = _read(envelopes)
+        run(one_at_a_time(items))
+        settled = _settle_and_record(items, settled, stored=stored, take_in_unmatched=take_in_unmatched)
+        following.follow(envelopes)
+        return settled
 
-    return _in_transaction(work)
+    with about(**({"event_id": ids[0]} if len(ids) == 1 else {})), tenancy.everything():
+        return in_transaction(work, what="settlement")
 
 
 def settle_objects(objects: Iterable[StripeObject], *, take_in_unmatched: bool = False) -> Settled:
@@ -69,23 +75,28 @@ def settle_objects(objects: Iterable[StripeObject], *, take_in_unmatched: bool =
 
     def work() -> Settled:
         items = [Item(sighting) for sighting in sightings]
+        run(one_at_a_time(items))
         return _settle_and_record(items, Settled(), stored={}, take_in_unmatched=take_in_unmatched)
 
-    return _in_transaction(work)
+    with about(), tenancy.everything():
+        return in_transaction(work, what="settlement")
 
 
-def _settle_all(envelopes: Sequence[Envelope], stored: Mapping[str, str], *, take_in_unmatched: bool = False) -> Settled:
-    settled = Settled()
-    items = []
+def _read(envelopes: Sequence[Envelope]) -> tuple[Settled, list[Item]]:
+    """What the events say, and their states should all go well."""
+    settled, items = Settled(), []
     for envelope in envelopes:
         sighting = from_event(envelope.event)
-        settled.states[envelope.id] = State.APPLIED if sighting else State.IGNORED
+        is_ours = sighting is not None or following.is_followed(envelope.type)
+        settled.states[envelope.id] = State.APPLIED if is_ours else State.IGNORED
         if sighting:
             items.append(Item(sighting, envelope.id))
-    return _settle_and_record(items, settled, stored=stored, take_in_unmatched=take_in_unmatched)
+    return settled, items
 
 
-def _settle_and_record(items: list[Item], settled: Settled, *, stored: Mapping[str, str], take_in_unmatched: bool) -> Settled:
+def _settle_and_record(
+    items: list[Item], settled: Settled, *, stored: Mapping[str, str], take_in_unmatched: bool = False
+) -> Settled:
     """Apply `items` and write what became of their events, and of those that they woke."""
     if items:
         _settle(items, settled, take_in_unmatched=take_in_unmatched)
@@ -98,17 +109,14 @@ def _settle(items: list[Item], settled: Settled, *, take_in_unmatched: bool) -> 
     """Apply `items` and the parked events that they wake, which join `items`."""
     batch = Batch(take_in_unmatched=take_in_unmatched)
     batch.find_payments([item.sighting for item in items])
+    if len(batch.payments) == 1:
+        note(payment_id=next(iter(batch.payments)))
     arriving = items
     while arriving:
         # Facts about payments first: an id they teach, or that it is paid, may wake events that waited for it.
         for item in arriving:
             batch.apply_to_payment(item)
-        known = {item.event_id for item in items}
-        arriving = []
-        for row in inbox.wake(batch.learned()):
-            sighting = from_event(inbox.envelope_of(row).event)
-            if sighting is not None and row.pk not in known:
-                arriving.append(Item(sighting, row.pk))
+        arriving = _woken(batch.learned(), known={item.event_id for item in items})
         items.extend(arriving)
     # A sighting that came too early within its own batch (a refund before the intent that names its payment).
     for item in items:
@@ -119,22 +127,18 @@ def _settle(items: list[Item], settled: Settled, *, take_in_unmatched: bool) -> 
     settled.changed = batch.write()
 
 
+def _woken(ids: Collection[str], *, known: Collection[str | None]) -> list[Item]:
+    """The parked events that waited for one of these ids, but for those of this batch."""
+    woken = []
+    for row in inbox.wake(ids):
+        sighting = from_event(inbox.envelope_of(row).event)
+        if sighting is not None and row.pk not in known:
+            woken.append(Item(sighting, row.pk))
+    return woken
+
+
 def _end_of(item: Item) -> str:
     """Applied, parked, or ignored where nothing in it names a payment that could be waited for."""
     if item.waits_for is None:
         return State.APPLIED
     return State.PARKED if item.waits_for else State.IGNORED
-
-
-def _in_transaction(work: Callable[[], Result]) -> Result:
-    """Run in one transaction; a deadlock or serialization failure is tried again, at most three times in all."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with transaction.atomic():
-                return work()
-        except OperationalError as error:
-            retryable = getattr(error.__cause__, "sqlstate", None) in RETRYABLE
-            if not retryable or attempt == TRIES or connection.in_atomic_block:
-                raise
-            logger.warning("settlement tried again after: %s", error)
-    raise AssertionError("unreachable: the last try returns or raises")

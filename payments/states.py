@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class PaymentFacts(Protocol):
@@ -73,3 +73,14 @@ def earliest(known: datetime | None, seen: datetime | None) -> datetime | None:
 
 def latest(known: datetime | None, seen: datetime | None) -> datetime | None:
     return max((t for t in (known, seen) if t is not None), default=None)
+
+
+def product_state(payment: Any) -> str:
+    """What a sold product's state is, given its payment: fully refunded beats disputed beats refunded in part."""
+    if payment.paid_at is None:
+        return "abandoned" if payment.status in {"canceled", "expired"} else "pending"
+    if payment.refunded_minor >= payment.amount_minor:
+        return "refunded"
+    if payment.disputed_minor > 0:
+        return "disputed"
+    return "partially_refunded" if payment.refunded_minor > 0 else "paid"

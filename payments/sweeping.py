@@ -1,63 +1,119 @@
-"""Finishing what was left over: events that failed or wait, sessions that ended, refunds that were never sent.
+"""Finishing what was left over: events that failed or wait, sessions that ended, calls to Stripe that got lost.
 
-Runs every minute, does a bounded amount of work, and may run twice at once: every step is settled under locks.
+Runs every minute, does a bounded amount of work, and may run twice at once: every step is settled under locks. What
+must be done stands in the tables, never in a queue, so a worker that was killed in the middle of a task leaves nothing
+undone. A step that fails, or a row of it, holds up no other.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from importlib import import_module
+from typing import TypeVar
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import close_old_connections, connection
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from conventions.errors import DomainError
-from payments import inbox, stripe_gateway
-from payments.errors import StripeRefused
+from payments import alerts, checkout, inbox, mirror, stripe_gateway
+from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
 from payments.facts import Sighting, from_event
-from payments.fulfilment import all_fulfilments
+from payments.fulfilment import fulfilment_of
 from payments.inbox import State
 from payments.models import Payment, Refund, StripeEvent
 from payments.refunds import send_refund
+from payments.running import note_run
 from payments.settlement import settle_objects, settle_stored
+from payments.taking_in import may_pay_an_invoice, settle_invoice_paid_by, settle_taking_in
+from payments.tasks import close_abandoned
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
 MOST_BATCHES = 20
 MOST_CALLS = 100
+# Without an answer this often in a row Stripe is down: the rest is left to the next run, since each waits for timeouts.
+MOST_SILENT = 3
 SESSION_LIVES = timedelta(hours=24, minutes=10)
-ASK_AGAIN_AFTER, ASK_FOR = timedelta(days=1), timedelta(days=8)
+ASK_AGAIN_AFTER, ASK_FOR, ASK_BANKS_FOR = timedelta(days=1), timedelta(days=8), timedelta(days=30)
+REFUNDS_AGAIN_AFTER = timedelta(hours=1)
+# What could not be asked goes to the back of the queue for so long.
+RETRY_ASKING_AFTER = timedelta(minutes=10)
 REFUND_UNSENT_AFTER = timedelta(minutes=1)
+Row = TypeVar("Row")
+Done = Counter[str]
 
 
 def sweep() -> dict[str, int]:
-    """Do what is due; returns counts by what was done."""
-    done: Counter[str] = Counter()
-    done["events"] += _apply_due_events()
-    done["unmatched"] += _take_in_unmatched()
-    done["sessions"] += _settle_ended_sessions()
-    done["refunds"] += _send_unsent_refunds()
-    for fulfilment in all_fulfilments():
-        done.update(fulfilment.sweep())
+    """Do what is due; returns counts by what was done, `failed` being steps and rows that raised."""
+    done: Done = Counter(dict.fromkeys([*STEPS, "failed"], 0))
+    for name, step in STEPS.items():
+        _attempt(name, step, done)
+    modules = {path: purpose for purpose, path in settings.PAYMENT_FULFILMENTS.items()}  # one may serve several purposes
+    for path, purpose in sorted(modules.items()):
+        _attempt(path, partial(_sweep_product, purpose), done)
+    for path in settings.ALSO_SWEPT:
+        _attempt(path, partial(_sweep_module, path), done)
+    _attempt("alerts", _tell_staff, done)
+    _attempt("mirrored", _mirror, done)  # last: it may take as long as Stripe takes to answer
+    note_run("sweep", found=done["failed"])
     return dict(done)
 
 
-def _apply_due_events() -> int:
+def _attempt(name: str, step: Callable[[Done], None], done: Done) -> None:
+    try:
+        step(done)
+    except Exception:
+        done["failed"] += 1
+        logger.exception("the sweep of %s broke off; the others go on", name)
+        _connect_anew_if_lost()
+
+
+def _connect_anew_if_lost() -> None:
+    """Should it be the database that went away. (A transaction around the sweep is not ours to end.)"""
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
+def _each(rows: Iterable[Row], work: Callable[[Row], int], done: Done, name: str) -> None:
+    """Do `work` for each row by itself, so that one that fails holds up no other."""
+    silent = 0
+    for row in rows:
+        try:
+            done[name] += work(row)
+        except (StripeUnavailable, StripeBusy) as error:
+            logger.warning("%s waits for the next sweep: %s", row, error)
+            silent += 1
+            if silent == MOST_SILENT:
+                return
+            continue
+        except DomainError as error:
+            logger.warning("%s: %s", row, error)
+        except Exception:
+            done["failed"] += 1
+            logger.exception("%s broke off; the others go on", row)
+            _connect_anew_if_lost()
+        silent = 0
+
+
+# -- events -----------------------------------------------------------------------------------------
+def _apply_due_events(done: Done) -> None:
     """Failed and parked events whose time has come, oldest first, a hundred at a time."""
-    applied = 0
     for _ in range(MOST_BATCHES):
         due = StripeEvent.objects.filter(
             state__in=[State.RECEIVED, State.PARKED, State.FAILED], next_attempt_at__lte=timezone.now()
         )
         ids = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:BATCH])
         if not ids:
-            break
-        applied += apply_stored(ids)
-    return applied
+            return
+        done["events"] += apply_stored(ids)
 
 
 def apply_stored(ids: Sequence[str], *, take_in_unmatched: bool = False) -> int:
@@ -75,77 +131,209 @@ def apply_stored(ids: Sequence[str], *, take_in_unmatched: bool = False) -> int:
     return sum(state in inbox.FINISHED for state in states.values())
 
 
-def _take_in_unmatched() -> int:
-    """Events parked for too long: look at Stripe for the payment they wait for, and post money that has none."""
-    waited = timezone.now() - timedelta(seconds=settings.PARKED_AFTER_S)
-    rows = list(StripeEvent.objects.filter(state=State.PARKED, received_at__lt=waited).order_by("received_at")[:MOST_CALLS])
-    for row in rows:
+def _take_in_unmatched(done: Done) -> None:
+    """Events parked for too long: look at Stripe for the payment they wait for, and post money that has none.
+
+    What shows its money by itself needs no look, unless an invoice may have asked for it; nothing is decided about the
+    others without one. Those that could not be looked at are put off, so that they do not stand before the rest.
+    """
+    now = timezone.now()
+    waited = StripeEvent.objects.filter(
+        state=State.PARKED,
+        received_at__lt=now - timedelta(seconds=settings.PARKED_AFTER_S),
+        next_attempt_at__lte=now + inbox.RETRY_PARKED_AFTER,
+    )
+    decided, unclear = [], []
+    for row in waited.order_by("received_at")[:MOST_CALLS]:
         sighting = from_event(inbox.envelope_of(row).event)
-        if sighting is not None and not sighting.paid_at and not _fetch_payment_of(sighting):
-            return 0  # Stripe cannot be asked now; nothing is decided without it
-    finished = apply_stored([row.pk for row in rows], take_in_unmatched=True) if rows else 0
+        if sighting is None or (sighting.paid_at and not may_pay_an_invoice(sighting)):
+            decided.append(row.pk)
+        else:
+            unclear.append((row.pk, sighting))
+
+    def look(event: tuple[str, Sighting]) -> int:
+        pk, sighting = event
+        StripeEvent.objects.filter(pk=pk, state=State.PARKED).update(next_attempt_at=timezone.now() + RETRY_ASKING_AFTER)
+        _fetch_payment_of(sighting)
+        decided.append(pk)
+        return 0
+
+    _each(unclear, look, done, "unmatched")
+    if not decided:
+        return
+    done["unmatched"] += apply_stored(decided, take_in_unmatched=True)
     # What still waits shows no money of ours: a failure or an expiry of something this system never started.
-    still = StripeEvent.objects.filter(pk__in=[row.pk for row in rows], state=State.PARKED)
-    return finished + still.update(state=State.IGNORED, waiting_for=None, next_attempt_at=None)
+    still = StripeEvent.objects.filter(pk__in=decided, state=State.PARKED)
+    done["unmatched"] += still.update(state=State.IGNORED, waiting_for=None, next_attempt_at=None)
 
 
-def _fetch_payment_of(sighting: Sighting) -> bool:
-    """Settle the intent or charge behind a refund or dispute that came before, or without, its payment.
+def _fetch_payment_of(sighting: Sighting) -> None:
+    """Settle the intent or charge behind a refund or dispute that came before, or without, its payment; of money that
+    shows itself, the invoice that asked for it.
 
-    False when Stripe could not be asked; an object that it does not know is an answer.
+    An object that Stripe does not know is an answer; that Stripe cannot be asked is raised.
     """
     try:
+        if sighting.intent and may_pay_an_invoice(sighting):
+            settle_invoice_paid_by(sighting.intent)
+            return
         if sighting.intent:
             fetched = stripe_gateway.retrieve_intent(sighting.intent)
         elif sighting.charge:
             fetched = stripe_gateway.retrieve_charge(sighting.charge)
         else:
-            return True
+            return
     except StripeRefused as error:
         logger.warning("Stripe does not show %s: %s", sighting.waits_for, error)
-        return True
-    except DomainError as error:
-        logger.warning("%s cannot be looked at: %s", sighting.waits_for, error)
-        return False
-    settle_objects([fetched], take_in_unmatched=True)
-    return True
+        return
+    settle_taking_in([fetched])
 
 
-def _settle_ended_sessions() -> int:
-    """Payments still open after their session's life: ask Stripe how it ended, each at most once a day for a week."""
+# -- payments that Stripe is asked about --------------------------------------------------------------
+def _not_asked_since(since: datetime) -> QuerySet[Payment]:
+    """Those asked longest ago first, so that none stands before the others for ever."""
+    due = Payment.objects.filter(Q(asked_at=None) | Q(asked_at__lt=since))
+    return due.order_by(F("asked_at").asc(nulls_first=True), "created_at")
+
+
+def _ask_about_each(
+    payments: Iterable[Payment], look: Callable[[Payment], int], done: Done, name: str, *, again_after: timedelta
+) -> None:
+    """Look at Stripe for each payment, and write down when: should that fail it is its turn again soon, else later."""
+
+    def ask(payment: Payment) -> int:
+        now = timezone.now()
+        Payment.objects.filter(pk=payment.pk).update(asked_at=now - again_after + RETRY_ASKING_AFTER)
+        found = look(payment)
+        Payment.objects.filter(pk=payment.pk).update(asked_at=now)
+        return found
+
+    _each(payments, ask, done, name)
+
+
+def _settle_ended_sessions(done: Done) -> None:
+    """Payments not at their end after a session's life: ask Stripe about session or intent, each at most once a day for
+    a week; for a month where a bank is at work on it."""
     now = timezone.now()
-    ended = Payment.objects.filter(
-        Q(asked_at=None) | Q(asked_at__lt=now - ASK_AGAIN_AFTER),
-        status__in=["open", "failed"],
-        checkout_session__isnull=False,
-        created_at__range=(now - ASK_FOR, now - SESSION_LIVES),
-    ).order_by(F("asked_at").asc(nulls_first=True), "created_at")
-    settled = 0
-    for pk, session in ended.values_list("pk", "checkout_session")[:MOST_CALLS]:
+    ended = _not_asked_since(now - ASK_AGAIN_AFTER).filter(
+        Q(status__in=["open", "failed"], created_at__gt=now - ASK_FOR)
+        | Q(status="processing", created_at__gt=now - ASK_BANKS_FOR),
+        Q(checkout_session__isnull=False) | Q(payment_intent__isnull=False),
+        created_at__lt=now - SESSION_LIVES,
+    )
+
+    def look(payment: Payment) -> int:
         try:
-            fetched = [stripe_gateway.retrieve_session(str(session))]
+            if payment.checkout_session:
+                fetched = [stripe_gateway.retrieve_session(payment.checkout_session)]
+            else:
+                fetched = [stripe_gateway.retrieve_intent(str(payment.payment_intent))]
         except StripeRefused as error:
-            logger.warning("Stripe does not show session %s: %s", session, error)
+            logger.warning(
+                "Stripe does not show %s of %s: %s", payment.checkout_session or payment.payment_intent, payment, error
+            )
             fetched = []
-        except DomainError as error:
-            logger.warning("session %s cannot be looked at: %s", session, error)
-            break
-        Payment.objects.filter(pk=pk).update(asked_at=now)
-        settled += len(settle_objects(fetched).changed)
-    return settled
+        return len(settle_objects(fetched).changed)
+
+    _ask_about_each(ended[:MOST_CALLS], look, done, "sessions", again_after=ASK_AGAIN_AFTER)
 
 
-def _send_unsent_refunds() -> int:
-    """Refunds that were committed and never reached Stripe; sent under the same key, so never twice."""
-    unsent = Refund.objects.filter(
-        stripe_id=None, status="pending", created_at__lt=timezone.now() - REFUND_UNSENT_AFTER
-    ).order_by("created_at")
-    sent = 0
-    for refund in unsent[:MOST_CALLS]:
-        try:
-            send_refund(refund)
-        except DomainError as error:
-            logger.warning("refund %s was not sent: %s", refund.pk, error)
-        else:
-            sent += 1
-    return sent
+def _settle_lost_sessions(done: Done) -> None:
+    """Payments whose call for a session was never answered, once its key is of no use to the donor any more.
+
+    What the call made all the same is found at Stripe by our id, and settled; where it made nothing, the payment is
+    given up. No session is made here: behind a donor's back it would only be a page that nobody sees.
+    """
+    now = timezone.now()
+    lost = _not_asked_since(now - ASK_AGAIN_AFTER).filter(
+        status="open",
+        via=Payment.Via.CHECKOUT,
+        checkout_session=None,
+        payment_intent=None,
+        created_at__range=(now - ASK_FOR, now - SESSION_LIVES),
+    )
+    payments = list(lost[:MOST_CALLS])
+    if not payments:
+        return
+    # One pass over Stripe's list serves all that began within a day of the first.
+    first = payments[0].created_at
+    payments = [p for p in payments if abs(p.created_at - first) < timedelta(days=1)]
+    Payment.objects.filter(pk__in=[p.pk for p in payments]).update(asked_at=now - ASK_AGAIN_AFTER + RETRY_ASKING_AFTER)
+    made = stripe_gateway.find_sessions(
+        client_reference_ids={p.pk for p in payments},
+        created_after=min(p.created_at for p in payments) - checkout.CLOCKS_DIFFER,
+        created_before=max(p.created_at for p in payments) + SESSION_LIVES + checkout.CLOCKS_DIFFER,
+    )
+
+    def finish(payment: Payment) -> int:
+        if payment.pk in made:
+            return len(settle_objects([stripe_gateway.retrieve_session(made[payment.pk]["id"])]).changed)
+        return checkout.give_up(payment)
+
+    _ask_about_each(payments, finish, done, "lost_sessions", again_after=ASK_AGAIN_AFTER)
+
+
+def _fetch_unseen_refunds(done: Done) -> None:
+    """Payments of which a charge showed more refunded than we know refunds of, failed ones included, or of which a refund
+    waits for the news that another failed: fetch them."""
+    known = Refund.objects.filter(payment=OuterRef("pk"), stripe_id__isnull=False).values("payment")
+    unseen = (
+        _not_asked_since(timezone.now() - REFUNDS_AGAIN_AFTER)
+        .filter(seen_refunded_minor__gt=F("refunded_minor"), payment_intent__isnull=False)
+        .annotate(known_minor=Coalesce(Subquery(known.annotate(sum=Sum("amount_minor")).values("sum")), 0))
+        .filter(seen_refunded_minor__gt=F("known_minor"))
+    )
+    waiting = Refund.objects.filter(stripe_id__isnull=False, booked=False).values("payment")
+    without_room = _not_asked_since(timezone.now() - REFUNDS_AGAIN_AFTER).filter(pk__in=waiting, payment_intent__isnull=False)
+
+    def look(payment: Payment) -> int:
+        return len(settle_objects(stripe_gateway.list_refunds(payment_intent=str(payment.payment_intent))).changed)
+
+    asked = [*unseen[:MOST_CALLS], *without_room[:MOST_CALLS]]
+    _ask_about_each(asked, look, done, "fetched_refunds", again_after=REFUNDS_AGAIN_AFTER)
+
+
+def _send_unsent_refunds(done: Done) -> None:
+    """Refunds that were committed and never reached Stripe; `checkout.send` sees to it that none is made twice."""
+    unsent = Refund.objects.filter(stripe_id=None, status="pending", created_at__lt=timezone.now() - REFUND_UNSENT_AFTER)
+
+    def send(refund: Refund) -> int:
+        send_refund(refund)
+        return 1
+
+    # In no fixed order: some that always fail would otherwise stand before the rest for ever.
+    _each(unsent.order_by("?")[:MOST_CALLS], send, done, "refunds")
+
+
+# -- products and staff -------------------------------------------------------------------------------
+def _sweep_product(purpose: str, done: Done) -> None:
+    fulfilment = fulfilment_of(purpose)
+    if fulfilment is not None:
+        done.update(fulfilment.sweep())
+
+
+def _sweep_module(path: str, done: Done) -> None:
+    done.update(import_module(path).sweep())
+
+
+def _mirror(done: Done) -> None:
+    done["mirrored"] += mirror.catch_up()
+
+
+def _close_abandoned_tasks(done: Done) -> None:
+    done["abandoned_tasks"] += close_abandoned()
+
+
+def _tell_staff(done: Done) -> None:
+    done["alerts"] += alerts.raise_and_tell()
+
+
+STEPS: dict[str, Callable[[Done], None]] = {
+    "events": _apply_due_events,
+    "unmatched": _take_in_unmatched,
+    "sessions": _settle_ended_sessions,
+    "lost_sessions": _settle_lost_sessions,
+    "refunds": _send_unsent_refunds,
+    "fetched_refunds": _fetch_unseen_refunds,
+    "abandoned_tasks": _close_abandoned_tasks,
+}

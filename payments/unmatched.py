@@ -20,6 +20,8 @@ def _payment_for(sighting: Sighting) -> Payment | None:
     """A payment, not yet saved, for money that a sighting shows; None where it shows none."""
     if sighting.paid_at is None or not sighting.amount_minor or not sighting.currency:
         return None
+    if not (sighting.intent or sighting.charge or sighting.invoice):
+        return None  # what cannot be told from other money would be counted beside it
     return Payment(
         purpose=UNMATCHED,
         via=Payment.Via.CHECKOUT,  # so that only a session brings the contact, whichever event comes first
@@ -29,6 +31,8 @@ def _payment_for(sighting: Sighting) -> Payment | None:
         checkout_session=sighting.session,
         payment_intent=sighting.intent,
         charge=sighting.charge,
+        invoice=sighting.invoice,
+        period_end=sighting.period_end,
     )
 
 
@@ -49,9 +53,12 @@ def adopt(sighting: Sighting) -> Payment | None:
 
 
 def take_in(sighting: Sighting) -> Payment | None:
-    """The payment made for money that belongs to nothing we know; staff will assign it."""
+    """The payment made for money that belongs to nothing we know; staff will assign it.
+
+    Not for an invoice whose intent is not told: that intent shows the same money, and would be taken in once more.
+    """
     payment = _payment_for(sighting)
-    if payment is None:
+    if payment is None or (sighting.invoice and not sighting.intent):
         return None
     destination = ledger.unmatched_account(payment.currency)
     ledger.open_accounts([ledger.stripe_account(payment.currency), destination])

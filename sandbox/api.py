@@ -23,6 +23,7 @@ from sandbox.problems import Problem
 from sandbox.router import Router
 from sandbox.routes import PUBLISHABLE, ROUTES
 from sandbox.rules import Rule
+from sandbox.stripe_js import for_browser
 
 KEY = re.compile(r"(sk|rk|pk)_test_[A-Za-z0-9_]{8,255}")
 VERSION_FORM = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
@@ -167,10 +168,12 @@ def work(call: Call, template: str) -> tuple[int, str, bool]:
         if isinstance(result, Text):
             text = result.text
         else:
-            text = json.dumps(expanded(box, result, tree) if tree else result)
+            shown = expanded(box, result, tree) if tree else result
+            text = json.dumps(for_browser(shown) if call.publishable else shown)
         return 200, text, True
     except Problem as problem:
-        return problem.status, json.dumps({"error": problem.error}), problem.replayable
+        error = for_browser(problem.error) if call.publishable else problem.error
+        return problem.status, json.dumps({"error": error}), problem.replayable
     except Exception:  # noqa: BLE001 (a defect of the sandbox: said aloud, and answered as Stripe answers its own)
         traceback.print_exc(file=sys.stderr)
         error = {"message": "The sandbox failed; its log has the traceback.", "type": "api_error"}

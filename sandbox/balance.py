@@ -1,4 +1,4 @@
-"""Balance transactions: what each charge, refund and dispute does to the account, in integers; and their sum."""
+"""Balance transactions: what each charge, refund, dispute and payout does to the account, in integers; and their sum."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from sandbox.box import Box
 from sandbox.call import Call
 from sandbox.clock import DAY
 from sandbox.listing import listed
+from sandbox.money import converted, fee
 from sandbox.state import Json
 
 AVAILABLE_AFTER_DAYS = 2
@@ -21,14 +22,21 @@ def post(
     currency: str,
     source: str,
     description: str | None,
-    fee: int = 0,
+    charged: bool = False,
+    fixed_fee: int = 0,
     fee_description: str = "Stripe processing fees",
     at_once: bool = False,
 ) -> Json:
-    """Money moves at midnight UTC two days later, except where a test card asks for at once."""
-    now = box.clock.now()
+    """Money moves at midnight UTC two days later, except where a test card asks for at once. Where the account does not
+    settle in the currency, it is converted first, and the fee of what is `charged` is that of the converted amount."""
+    now, rate = box.clock.now(), None
+    settles = box.settings.settlement_currencies
+    if settles and currency not in settles:
+        amount, rate = converted(amount, currency, settles[0])
+        currency = settles[0]
+    cost = fee(amount) if charged else fixed_fee
     available_on = now if at_once else (now // DAY + AVAILABLE_AFTER_DAYS) * DAY
-    details = {"amount": fee, "application": None, "currency": currency, "description": fee_description,
+    details = {"amount": cost, "application": None, "currency": currency, "description": fee_description,
                "type": "stripe_fee"}  # fmt: skip
     if not at_once and available_on not in box.settlement_days:
         box.settlement_days.add(available_on)
@@ -36,8 +44,8 @@ def post(
     return box.state.add(
         shapes.balance_transaction(
             box.ids.new("txn_3"), now,
-            amount=amount, available_on=available_on, currency=currency, description=description, fee=fee,
-            fee_details=[details] if fee else [], net=amount - fee, reporting_category=category, source=source,
+            amount=amount, available_on=available_on, currency=currency, description=description, exchange_rate=rate, fee=cost,
+            fee_details=[details] if cost else [], net=amount - cost, reporting_category=category, source=source,
             status="available" if at_once else "pending", type=kind,
         )
     )  # fmt: skip
@@ -56,8 +64,16 @@ def retrieve(call: Call) -> Json:
 
 
 def index(call: Call) -> Json:
-    call.params.pop("payout", None)
-    return listed(call, "balance_transaction", label="balance transaction", url="/v1/balance_transactions")
+    payout = call.params.pop("payout", None)
+
+    def fits(box: Box, row: Json) -> bool:
+        return payout is None or box.state.hidden.get(row["id"], {}).get("payout") == payout
+
+    return listed(call, "balance_transaction", label="balance transaction", url="/v1/balance_transactions", extra=fits)
+
+
+def available(box: Box, currency: str) -> int:
+    return sum(row["net"] for row in box.state.all("balance_transaction", status="available", currency=currency))
 
 
 def total(call: Call) -> Json:

@@ -30,7 +30,10 @@ class Settings:
     settle_late_s: int = 180
     balance_delay_s: int = 0  # from a charge's success to its balance transaction
     delivery_timeout_s: int = 10
+    settlement_currencies: list[str] = field(default_factory=list)  # the first is converted to; empty: nothing is
     retry_after_s: list[int] = field(default_factory=lambda: [2, 10, 60])  # on the sandbox's clock
+    invoice_retry_days: list[int] = field(default_factory=lambda: [3, 5, 7])  # from each failed attempt to the next
+    after_retries: str = "canceled"  # what a subscription becomes then: canceled | unpaid | past_due
 
 
 class Box:
@@ -65,6 +68,10 @@ class Box:
     def later(self, act: str, subject: str, *, after_s: int = 0) -> None:
         """Do it when the clock gets there; with 0, right after the request that is being answered."""
         self.clock.schedule(act, subject, after_s=after_s)
+
+    def do_now(self, act: str, subject: str) -> None:
+        """An act as part of what is being done: its events name the same request."""
+        self.acts[act](self, subject)
 
     def run_due(self) -> None:
         """Acts of the account itself, so the events they cause name no request."""

@@ -7,7 +7,6 @@ from sandbox.box import Box
 from sandbox.call import Call
 from sandbox.instruments import Decline
 from sandbox.listing import listed
-from sandbox.money import fee
 from sandbox.state import Json, merged_metadata
 
 STATEMENT = "SANDBOX"
@@ -65,7 +64,7 @@ def book(box: Box, charge: Json) -> Json:
         currency=charge["currency"],
         source=charge["id"],
         description=charge["description"],
-        fee=fee(charge["amount_captured"]),
+        charged=True,
         at_once=at_once,
     )
     return box.state.change(charge, balance_transaction=row["id"])

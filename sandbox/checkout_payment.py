@@ -119,6 +119,7 @@ def decide_debit(box: Box, intent: Json, *, succeeded: bool) -> None:
     box.emit("charge.succeeded", charge)
     box.state.change(intent, status="succeeded", amount_received=intent["amount"])
     box.emit("payment_intent.succeeded", intent)
+    confirmation.tell_invoice(box, intent, "succeeded")
     if session is not None:
         box.state.change(session, payment_status="paid")
         box.emit("checkout.session.async_payment_succeeded", session)
@@ -150,6 +151,7 @@ def page(box: Box, session: Json) -> Json:
         "amount": session["amount_total"], "currency": session["currency"], "livemode": False,
         "payment_method_types": session["payment_method_types"], "payment_status": session["payment_status"],
         "status": session["status"], "success_url": destination(session),
+        "redirect_on_completion": session.get("redirect_on_completion"),
         "payment_intent": box.state.objects.get(session["payment_intent"] or ""),
     }  # fmt: skip
 

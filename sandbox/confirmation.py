@@ -36,8 +36,9 @@ def confirm(
             raise fail(box, intent, method, decline)
         ask_for_challenge(box, intent, method, return_url)
         return
-    if instrument.decline is not None:
-        raise fail(box, intent, method, instrument.decline, challenged=challenged)
+    refused = payment_methods.decline_of(box, method)
+    if refused is not None:
+        raise fail(box, intent, method, refused, challenged=challenged)
     if instrument.settles != "at_once":
         start_processing(box, intent, method, instrument)
         return
@@ -61,6 +62,13 @@ def ask_for_challenge(box: Box, intent: Json, method: Json, return_url: str | No
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": sdk}
     box.state.change(intent, status="requires_action", next_action=action, payment_method=method["id"], last_payment_error=None)
     box.emit("payment_intent.requires_action", intent)
+    tell_invoice(box, intent, "waits")
+
+
+def tell_invoice(box: Box, intent: Json, outcome: str) -> None:
+    """An invoice that the intent pays follows it: succeeded, failed, or waits for the customer."""
+    if "invoice" in box.state.secret(intent):
+        box.do_now("follow_payment", f"{intent['id']} {outcome}")
 
 
 def succeed(box: Box, intent: Json, method: Json, instrument: Instrument, *, challenged: bool) -> None:
@@ -79,6 +87,7 @@ def succeed(box: Box, intent: Json, method: Json, instrument: Instrument, *, cha
         return
     box.state.change(intent, status="succeeded", amount_received=intent["amount"], **common)
     box.emit("payment_intent.succeeded", intent)
+    tell_invoice(box, intent, "succeeded")
     after_success(box, charge, instrument)
 
 
@@ -140,6 +149,7 @@ def give_up(box: Box, intent: Json, method: Json, decline: Decline, *, charge: s
         last_payment_error=error_of(dict(method), decline, charge=charge), **fields,
     )  # fmt: skip
     box.emit("payment_intent.payment_failed", intent)
+    tell_invoice(box, intent, "failed")
 
 
 def fail_challenge(box: Box, intent: Json) -> None:
@@ -152,3 +162,4 @@ def fail_challenge(box: Box, intent: Json) -> None:
     box.state.change(intent, status="requires_payment_method", payment_method=None, next_action=None,
                      last_payment_error=error)  # fmt: skip
     box.emit("payment_intent.payment_failed", intent)
+    tell_invoice(box, intent, "failed")

@@ -18,13 +18,16 @@ from sandbox import (
     disputes,
     event_listing,
     payment_methods,
+    payouts,
     refunds,
+    setup_intents,
     webhook_endpoints,
 )
 from sandbox.box import Box
 from sandbox.call import Call
 from sandbox.clock import DAY
 from sandbox.instruments import BY_NAME
+from sandbox.money import read_currency
 from sandbox.problems import Problem, missing_param, no_such
 from sandbox.router import Router
 from sandbox.state import Json, merged_metadata
@@ -33,7 +36,12 @@ Handler = Callable[[Box, Json, dict[str, str]], Json | Awaitable[Json]]
 
 MAX_ADVANCE_S = 3 * 365 * DAY
 ADVANCE_FLUSH_S = 30.0
-CHANGEABLE = ("settle_soon_s", "settle_late_s", "balance_delay_s", "delivery_timeout_s", "retry_after_s")
+CHANGEABLE = (
+    "settle_soon_s", "settle_late_s", "balance_delay_s", "delivery_timeout_s", "retry_after_s", "invoice_retry_days",
+    "after_retries",
+)  # fmt: skip
+LISTS = ("retry_after_s", "invoice_retry_days")
+AFTER_RETRIES = ("canceled", "unpaid", "past_due")
 
 
 def found(box: Box, kind: str, key: str) -> Json:
@@ -72,14 +80,23 @@ def reset(box: Box, body: Json, names: dict[str, str]) -> Json:
 
 
 def change_settings(box: Box, body: Json, names: dict[str, str]) -> Json:
+    settles = body.pop("settlement_currencies", None)
+    if settles is not None:
+        wanted = settles if isinstance(settles, list) else [settles]
+        box.settings.settlement_currencies = [read_currency(str(one), param="settlement_currencies") for one in wanted]
     for name, value in body.items():
         if name not in CHANGEABLE:
             raise Problem(f"{name} cannot be set; these can: {', '.join(CHANGEABLE)}", param=name)
-        numbers = value if name == "retry_after_s" else [value]
+        if name == "after_retries":
+            if value not in AFTER_RETRIES:
+                raise Problem(f"after_retries must be one of {', '.join(AFTER_RETRIES)}", param=name)
+            setattr(box.settings, name, value)
+            continue
+        numbers = value if name in LISTS else [value]
         if not isinstance(numbers, list) or not all(isinstance(n, int) and 0 <= n <= 30 * DAY for n in numbers):
             raise Problem(f"{name} must be seconds, 0 to {30 * DAY}", param=name)
         setattr(box.settings, name, value)
-    return {name: getattr(box.settings, name) for name in CHANGEABLE}
+    return {name: getattr(box.settings, name) for name in (*CHANGEABLE, "settlement_currencies")}
 
 
 async def advance(box: Box, body: Json, names: dict[str, str]) -> Json:
@@ -149,6 +166,25 @@ def pay_link(box: Box, body: Json, names: dict[str, str]) -> Json:
     return pay_session(box, body, {"session": session["id"]})
 
 
+def renew_card(box: Box, body: Json, names: dict[str, str]) -> Json:
+    """With `exp_month` and `exp_year`, or three years more."""
+    for name in ("exp_month", "exp_year"):
+        if not isinstance(body.get(name, 1), int):
+            raise Problem(f"{name} must be a whole number", param=name)
+    method = found(box, "payment_method", names["payment_method"])
+    return payment_methods.renew_card(box, method, exp_month=body.get("exp_month"), exp_year=body.get("exp_year"))
+
+
+def expire_card(box: Box, body: Json, names: dict[str, str]) -> Json:
+    return payment_methods.expire_card(box, found(box, "payment_method", names["payment_method"]))
+
+
+def answer_setup_challenge(box: Box, body: Json, names: dict[str, str]) -> Json:
+    intent = found(box, "setup_intent", names["intent"])
+    setup_intents.answer_challenge(box, intent, passed=bool(body.get("passed", True)))
+    return intent
+
+
 def answer_challenge(box: Box, body: Json, names: dict[str, str]) -> Json:
     intent = found(box, "payment_intent", names["intent"])
     checkout_payment.answer_challenge(box, intent, passed=bool(body.get("passed", True)))
@@ -187,6 +223,18 @@ def open_dispute(box: Box, body: Json, names: dict[str, str]) -> Json:
 def resolve_dispute(box: Box, body: Json, names: dict[str, str]) -> Json:
     one = found(box, "dispute", names["dispute"])
     disputes.resolve(box, one, outcome=str(body.get("outcome", "")))
+    return one
+
+
+def make_payout(box: Box, body: Json, names: dict[str, str]) -> Json:
+    """With `amount`, as a person asks for one; without, the automatic one of all that is available."""
+    currency = read_currency(str(body.get("currency", "usd")))
+    return payouts.make(box, currency=currency, amount=refunds.wanted_amount(body))
+
+
+def resolve_payout(box: Box, body: Json, names: dict[str, str]) -> Json:
+    one = found(box, "payout", names["payout"])
+    payouts.resolve(box, one, str(body.get("outcome", "paid")))
     return one
 
 
@@ -266,10 +314,15 @@ HANDLERS: dict[str, Handler] = {
     "POST /_sandbox/payment_links/pay": pay_link,
     "POST /_sandbox/payment_intents/{intent}/authenticate": answer_challenge,
     "POST /_sandbox/payment_intents/{intent}/settle": resolve_debit,
+    "POST /_sandbox/payment_methods/{payment_method}/renew_card": renew_card,
+    "POST /_sandbox/payment_methods/{payment_method}/expire_card": expire_card,
     "POST /_sandbox/refunds": refund,
     "POST /_sandbox/refunds/{refund}/resolve": resolve_refund,
+    "POST /_sandbox/setup_intents/{intent}/authenticate": answer_setup_challenge,
     "POST /_sandbox/disputes": open_dispute,
     "POST /_sandbox/disputes/{dispute}/resolve": resolve_dispute,
+    "POST /_sandbox/payouts": make_payout,
+    "POST /_sandbox/payouts/{payout}/resolve": resolve_payout,
     "POST /_sandbox/webhook_endpoints": webhook_endpoint,
     "GET /_sandbox/deliveries": list_deliveries,
     "POST /_sandbox/deliveries/flush": flush,

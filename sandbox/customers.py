@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from sandbox import payment_methods, shapes
+from sandbox import payment_methods, shapes, subscription_life
 from sandbox.box import Box
 from sandbox.call import Call
 from sandbox.listing import listed
-from sandbox.problems import no_such, unsupported
+from sandbox.problems import Problem, no_such, unsupported
 from sandbox.state import Json, merged_metadata
 
 COPIED = ("description", "email", "name", "phone", "preferred_locales", "tax_exempt", "balance")
+DEFAULT_METHOD = "invoice_settings[default_payment_method]"
 UNSUPPORTED = ("source", "tax_id_data", "test_clock", "cash_balance")
 
 
@@ -43,6 +44,9 @@ def fields_of(call: Call, current: Json | None) -> Json:
     if "invoice_settings" in params:
         before = (current or shapes.BLANK["customer"])["invoice_settings"]
         given = {name: value or None for name, value in params["invoice_settings"].items()}
+        default = given.get("default_payment_method")
+        if default and current:
+            payment_methods.of_customer(call, DEFAULT_METHOD, default, current)
         fields["invoice_settings"] = before | given
     return fields
 
@@ -53,6 +57,11 @@ def create(call: Call) -> Json:
     if "payment_method" in call.params:
         method = payment_methods.resolve(call, "payment_method")
         payment_methods.check_attachable(method)
+    settings = fields.get("invoice_settings") or {}
+    if settings.get("default_payment_method"):
+        if settings["default_payment_method"] != call.params.get("payment_method") or method is None:
+            raise Problem("The payment method must be attached to the customer.", code="resource_missing", param=DEFAULT_METHOD)
+        settings["default_payment_method"] = method["id"]
     customer = make(call.box, **fields)
     if method is not None:
         payment_methods.attach_to(call.box, method, customer["id"])
@@ -79,7 +88,11 @@ def update(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
+    """With the customer go the subscriptions and the saved cards."""
     customer = existing(call)
+    for subscription in call.box.state.all("subscription", customer=customer["id"]):
+        if subscription["status"] not in subscription_life.ENDED:
+            subscription_life.finish(call.box, subscription)
     for method in call.box.state.all("payment_method", customer=customer["id"]):
         payment_methods.detach_from_customer(call.box, method)
     gone = {"id": customer["id"], "object": "customer", "deleted": True}

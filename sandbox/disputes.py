@@ -64,7 +64,7 @@ def open_from_card(box: Box, subject: str) -> None:
 
 def move_funds(box: Box, dispute: Json, *, amount: int, fee: int) -> None:
     row = balance.post(
-        box, kind="adjustment", category="dispute" if amount < 0 else "dispute_reversal", amount=amount, fee=fee,
+        box, kind="adjustment", category="dispute" if amount < 0 else "dispute_reversal", amount=amount, fixed_fee=fee,
         currency=dispute["currency"], source=dispute["id"], fee_description="Dispute fee", at_once=True,
         description=("Chargeback withdrawal for " if amount < 0 else "Chargeback reversal for ") + dispute["charge"],
     )  # fmt: skip

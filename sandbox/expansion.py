@@ -1,7 +1,9 @@
 """`expand[]`: objects in the place of their ids."""
 
+from collections.abc import Callable
 from typing import Any
 
+from sandbox import invoice_calls, subscriptions
 from sandbox.box import Box
 from sandbox.problems import Problem
 from sandbox.state import Json
@@ -16,16 +18,25 @@ EXPANDABLE = {
                          "subscription"},
     "customer": {"default_source", "invoice_settings.default_payment_method", "subscriptions", "tax"},
     "dispute": {"balance_transactions.source", "charge", "payment_intent"},
+    "invoice": {"confirmation_secret", "customer", "default_payment_method", "lines.data", "payments",
+                "parent.subscription_details.subscription"},
+    "invoice_payment": {"invoice", "payment.payment_intent"},
+    "invoiceitem": {"customer", "invoice"},
     "item": {"price.product"},
     "payment_intent": {"customer", "invoice", "latest_charge", "payment_method", "review"},
     "payment_method": {"customer"},
+    "payout": {"balance_transaction", "failure_balance_transaction"},
     "price": {"product", "currency_options"},
     "product": {"default_price"},
     "refund": {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent",
                "payment_method"},
+    "setup_attempt": {"customer", "payment_method", "setup_intent"},
+    "setup_intent": {"customer", "latest_attempt", "payment_method"},
+    "subscription": {"customer", "default_payment_method", "items.data", "latest_invoice", "pending_setup_intent"},
 }  # fmt: skip
 MADE_BY = {
     "charges": "charge", "checkout": "checkout.session", "customers": "customer", "disputes": "dispute",
+    "invoiceitems": "invoiceitem", "invoices": "invoice", "setup_intents": "setup_intent", "subscriptions": "subscription",
     "payment_intents": "payment_intent", "payment_methods": "payment_method", "prices": "price", "products": "product",
     "refunds": "refund",
 }  # fmt: skip
@@ -71,7 +82,7 @@ def expanded_hash(box: Box, kind: str, prefix: str, value: Json, tree: Tree) -> 
         path, current = prefix + name, value.get(name)
         if (kind, path) in SUBLISTS:
             listing = SUBLISTS[kind, path](box, value)
-            copy[name] = expanded(box, listing, inner) if inner else listing
+            copy[name] = expanded(box, listing, inner) if inner and listing else listing
         elif isinstance(current, dict) and inner:
             if "object" in current:
                 copy[name] = expanded(box, current, inner)
@@ -105,4 +116,11 @@ def refunds(box: Box, charge: Json) -> Json:
     return {"object": "list", "data": found[:10], "has_more": len(found) > 10, "url": f"/v1/charges/{charge['id']}/refunds"}
 
 
-SUBLISTS = {("checkout.session", "line_items"): line_items, ("charge", "refunds"): refunds}
+# Shown only where they are asked for.
+SUBLISTS: dict[tuple[str, str], Callable[[Box, Json], Json | None]] = {
+    ("charge", "refunds"): refunds,
+    ("checkout.session", "line_items"): line_items,
+    ("customer", "subscriptions"): subscriptions.of_customer,
+    ("invoice", "confirmation_secret"): invoice_calls.confirmation_secret,
+    ("invoice", "payments"): invoice_calls.payments_of,
+}

@@ -97,10 +97,12 @@ def render(box: Box, session: Json, *, filled: dict[str, str] | None = None, err
 
 
 def challenge(intent: Json) -> str:
-    amount = escape(display(intent["amount"], intent["currency"]))
+    waits = "Your card is about to be saved."
+    if "amount" in intent:
+        waits = f"A payment of <strong>{escape(display(intent['amount'], intent['currency']))}</strong> waits for you."
     return document(
         title="3-D Secure – sandbox",
-        body=f"<section><h1>Your bank asks: is it you?</h1><p>A payment of <strong>{amount}</strong> waits for you. "
+        body=f"<section><h1>Your bank asks: is it you?</h1><p>{waits} "
         "This page stands in for a bank's 3-D Secure check.</p>"
         f'<form method="post" action="/3ds/{intent["id"]}">'
         '<button name="outcome" value="complete">Complete authentication</button>'

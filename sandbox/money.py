@@ -3,6 +3,8 @@
 Source: docs.stripe.com/currencies (zero-decimal, three-decimal, special cases, minimum charge amounts).
 """
 
+from fractions import Fraction
+
 from sandbox.problems import Problem
 
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
@@ -42,6 +44,19 @@ def display(amount: int, currency: str) -> str:
 def fee(amount: int) -> int:
     """2.9 % + 30 minor units, rounded half up."""
     return (amount * FEE_PER_MILLE + 500) // 1000 + FEE_FIXED
+
+
+# What a unit of a currency is worth in dollars, as it never changes here; a currency that is not listed is worth one.
+IN_DOLLARS = {"eur": "1.1", "gbp": "1.27", "jpy": "0.0065", "chf": "1.15", "cad": "0.73", "aud": "0.66", "kwd": "3.26",
+              "sek": "0.095", "inr": "0.012", "brl": "0.18"}  # fmt: skip
+
+
+def converted(amount: int, currency: str, into: str) -> tuple[int, float]:
+    """The amount in minor units of the other currency, half up, and Stripe's `exchange_rate`, of major units."""
+    rate = Fraction(IN_DOLLARS.get(currency, "1")) / Fraction(IN_DOLLARS.get(into, "1"))
+    exact = abs(amount) * rate * Fraction(10) ** (exponent(into) - exponent(currency))
+    whole = int(exact + Fraction(1, 2))
+    return (whole if amount >= 0 else -whole), round(float(rate), 6)
 
 
 def read_currency(currency: str, *, param: str = "currency") -> str:

@@ -1,38 +1,27 @@
-"""The pages that people see: checkout, 3-D Secure, receipt. Requests in, redirects and HTML out."""
+"""The pages that people see: checkout, 3-D Secure, receipt, billing portal. Requests in, redirects and HTML out."""
 
 import re
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from sandbox import checkout_payment, checkout_sessions, hosted_page, payment_methods
+from sandbox import billing_portal, checkout_payment, checkout_sessions, hosted_page, payment_methods, setup_intents, stripe_js
 from sandbox.box import Box
 from sandbox.confirmation import NOT_AUTHENTICATED
 from sandbox.look import message
 from sandbox.problems import Problem
+from sandbox.replies import html, not_found, see_other
 from sandbox.router import Router
 from sandbox.state import Json
 
 EXPIRY = re.compile(r"\s*(\d{1,2})\s*/?\s*(\d{4}|\d{2})\s*")
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
 ROUTER = Router(["GET /c/pay/{session}", "POST /c/pay/{session}", "GET /3ds/{intent}", "POST /3ds/{intent}",
-                 "GET /receipts/{charge}"])  # fmt: skip
-
-
-def html(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, status=status, content_type="text/html",
-                        headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})  # fmt: skip
-
-
-def see_other(url: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": url})
-
-
-def not_found() -> web.Response:
-    return html(message(title="Not found", text="The sandbox knows no such page."), 404)
+                 "GET /receipts/{charge}", "GET /p/session/{portal}", "POST /p/session/{portal}"])  # fmt: skip
 
 
 async def answer(box: Box, request: web.BaseRequest) -> web.Response:
+    if request.method in ("GET", "HEAD") and (request.path in stripe_js.SCRIPTS or request.path == "/elements/payment"):
+        return stripe_js.answer(request.path)
     found = ROUTER.find("GET" if request.method == "HEAD" else request.method, request.path)
     if found is None:
         return not_found()
@@ -42,6 +31,10 @@ async def answer(box: Box, request: web.BaseRequest) -> web.Response:
     try:
         if template.endswith("/c/pay/{session}"):
             return checkout(box, names["session"], typed, paying=request.method == "POST")
+        if "portal" in names:
+            return billing_portal.answer(box, names["portal"], typed if request.method == "POST" else None)
+        if names.get("intent", "").startswith("seti_"):
+            return setup_challenge(box, names["intent"], typed, answering=request.method == "POST")
         if template.endswith("/3ds/{intent}"):
             return challenge(box, names["intent"], typed, answering=request.method == "POST")
         charge = box.state.get(names["charge"], "charge")
@@ -72,6 +65,9 @@ def checkout(box: Box, key: str, typed: dict[str, str], *, paying: bool) -> web.
 
 
 def done(session: Json) -> web.Response:
+    """An embedded page stays in its frame: stripe.js, around it, goes on."""
+    if session["ui_mode"] == "embedded_page":
+        return html(message(title="Payment complete", text="Thank you."))
     target = checkout_payment.destination(session)
     return see_other(target) if target else html(message(title="Paid", text="Thank you. This page may be closed."))
 
@@ -104,7 +100,7 @@ def challenge(box: Box, key: str, typed: dict[str, str], *, answering: bool) -> 
         return html(message(title="Nothing to do", text="This payment waits for no authentication."), 409)
     if not answering:
         return html(hosted_page.challenge(intent))
-    action = intent["next_action"]
+    target = (intent["next_action"].get("redirect_to_url") or {}).get("return_url")
     error = NOT_AUTHENTICATED if typed.get("outcome") != "complete" else None
     try:
         checkout_payment.answer_challenge(box, intent, passed=error is None)
@@ -112,9 +108,30 @@ def challenge(box: Box, key: str, typed: dict[str, str], *, answering: bool) -> 
         error = str(problem)
     if session is not None:
         return html(hosted_page.render(box, session, error=error), 402) if error else done(session)
-    target = (action.get("redirect_to_url") or {}).get("return_url")
+    return returned(target, intent, "payment_intent", error)
+
+
+def returned(target: str | None, intent: Json, param: str, error: str | None) -> web.Response:
+    """Back to the address that the confirmation gave, or, without one, nowhere: stripe.js sees how it ended."""
     if target is None:
         return html(message(title="Not authenticated" if error else "Authenticated", text="You may close this page."))
-    answer = {"payment_intent": intent["id"], "payment_intent_client_secret": intent["client_secret"],
+    answer = {param: intent["id"], f"{param}_client_secret": intent["client_secret"],
               "redirect_status": "failed" if error else "succeeded"}  # fmt: skip
     return see_other(target + ("&" if urlsplit(target).query else "?") + urlencode(answer))
+
+
+def setup_challenge(box: Box, key: str, typed: dict[str, str], *, answering: bool) -> web.Response:
+    intent = box.state.get(key, "setup_intent")
+    if intent is None:
+        return not_found()
+    if intent["status"] != "requires_action":
+        return html(message(title="Nothing to do", text="This card waits for no authentication."), 409)
+    if not answering:
+        return html(hosted_page.challenge(intent))
+    target = (intent["next_action"].get("redirect_to_url") or {}).get("return_url")
+    error = NOT_AUTHENTICATED if typed.get("outcome") != "complete" else None
+    try:
+        setup_intents.answer_challenge(box, intent, passed=error is None)
+    except Problem as problem:
+        error = str(problem)
+    return returned(target, intent, "setup_intent", error)

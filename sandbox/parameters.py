@@ -22,6 +22,20 @@ PAGE_CALLS: dict[str, Any] = {
     },
 }  # fmt: skip
 
+# Published calls that the trimmed description leaves out.
+EXPAND: Any = {"expand": ["a", "s"]}
+PAGE: Any = EXPAND | {"limit": "i", "starting_after": "s", "ending_before": "s"}
+LEFT_OUT: dict[str, Any] = {
+    "POST /v1/invoices/{invoice}/void": EXPAND,
+    "GET /v1/invoices/{invoice}/lines": PAGE,
+    "GET /v1/invoice_payments/{invoice_payment}": EXPAND,
+    "GET /v1/invoiceitems/{invoiceitem}": EXPAND,
+    "DELETE /v1/invoiceitems/{invoiceitem}": {},
+}
+
+# A browser proves with the client secret that the intent was given to it.
+BROWSER_CALLS = frozenset({"POST /v1/payment_intents/{intent}/confirm", "POST /v1/setup_intents/{intent}/confirm"})
+
 
 @lru_cache(maxsize=1)
 def published() -> dict[str, Any]:
@@ -30,12 +44,14 @@ def published() -> dict[str, Any]:
 
 
 def known_calls() -> frozenset[str]:
-    return frozenset(published()["calls"]) | frozenset(PAGE_CALLS)
+    return frozenset(published()["calls"]) | frozenset(PAGE_CALLS) | frozenset(LEFT_OUT)
 
 
 def read_parameters(call: str, given: dict[str, Any]) -> dict[str, Any]:
     """The given strings as integers, booleans, strings, lists and hashes; a Problem where Stripe would refuse one."""
-    schema = PAGE_CALLS.get(call) or published()["calls"].get(call, {})
+    schema = PAGE_CALLS.get(call) or LEFT_OUT.get(call) or published()["calls"].get(call, {})
+    if call in BROWSER_CALLS and "client_secret" in given:
+        schema = schema | {"client_secret": "s"}
     found = read(schema, given, "")
     assert isinstance(found, dict)
     return found

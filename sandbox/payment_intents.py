@@ -139,6 +139,9 @@ def create(call: Call) -> Json:
 
 
 def check_return_url(params: Json, automatic: Json | None) -> None:
+    """Not where nobody is there to be redirected, nor where stripe.js shows what there is to show."""
+    if params.get("off_session") not in (None, False, "false") or params.get("use_stripe_sdk"):
+        return
     if automatic and automatic["allow_redirects"] == "always" and not params.get("return_url"):
         raise Problem(
             "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of "
@@ -167,7 +170,7 @@ def confirm_with(call: Call, intent: Json, method: Json | None) -> None:
         intent,
         method,
         off_session=off_session or bool(params.get("error_on_requires_action")),
-        return_url=params.get("return_url"),
+        return_url=None if params.get("use_stripe_sdk") else params.get("return_url"),
     )
 
 
@@ -224,6 +227,9 @@ def confirm(call: Call) -> Json:
 def cancel(call: Call) -> Json:
     intent, box = retrieve(call), call.box
     of_session(call, intent, "cancel")
+    if "invoice" in box.state.secret(intent):
+        raise Problem("You cannot cancel this PaymentIntent because it was created by an invoice. Void the invoice instead.",
+                      code="payment_intent_unexpected_state", payment_intent=dict(intent))  # fmt: skip
     if intent["status"] not in (*confirmation.CONFIRMABLE, "requires_capture"):
         raise wrong_state(
             intent, "could not be canceled",

@@ -1,13 +1,14 @@
 """Payment methods: test cards and SEPA accounts, by number, by token, or by the names that tests use."""
 
+import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox import shapes
 from sandbox.box import Box
 from sandbox.call import Call
-from sandbox.instruments import BY_NAME, BY_NUMBER, Decline, Instrument, luhn_holds
+from sandbox.instruments import BY_NAME, BY_NUMBER, EXPIRED, Decline, Instrument, luhn_holds
 from sandbox.listing import listed
 from sandbox.problems import Problem, missing_param, no_such, unsupported
 from sandbox.state import Json, merged_metadata
@@ -57,7 +58,7 @@ def make(
     box: Box, instrument: Instrument, *, billing: Any = None, metadata: Any = None, exp_month: int = 0, exp_year: int = 0
 ) -> Json:
     today = datetime.fromtimestamp(box.clock.now(), tz=UTC)
-    fingerprint = f"{instrument.name:x<16}"[:16] if instrument.name != "other" else instrument.number[-16:]
+    fingerprint = hashlib.sha256(instrument.number.encode()).hexdigest()[:16]  # one number, one fingerprint
     if instrument.kind == "card":
         looks = shapes.card(
             brand=instrument.brand, last4=instrument.number[-4:], country=instrument.country,
@@ -86,7 +87,31 @@ def resolve(call: Call, param: str, value: str | None = None) -> Json:
         named = BY_NAME.get(key.removeprefix("pm_card_"))
         if named is not None:
             return make(call.box, named)
-    return call.referred("payment_method", "PaymentMethod", param, key)
+    method = call.referred("payment_method", "PaymentMethod", param, key)
+    check_unspent(call.box, method)
+    return method
+
+
+def check_unspent(box: Box, method: Json) -> None:
+    """Once detached, a payment method is of no use."""
+    if box.state.secret(method).get("spent"):
+        raise Problem(
+            "This PaymentMethod was previously used without being attached to a Customer or was detached from a "
+            "Customer, and may not be used again.",
+            param="payment_method",
+        )
+
+
+def of_customer(call: Call, param: str, value: str, customer: Json) -> Json:
+    """The payment method that a parameter names as somebody's default: it must be attached to them already."""
+    method = call.referred("payment_method", "PaymentMethod", param, value)
+    if method["customer"] != customer["id"]:
+        raise Problem(
+            f"The customer does not have a payment method with the ID {method['id']}. The payment method must be "
+            "attached to the customer.",
+            code="resource_missing", param=param,
+        )  # fmt: skip
+    return method
 
 
 def from_params(call: Call, given: Json, where: str = "") -> Json:
@@ -155,6 +180,7 @@ def update(call: Call) -> Json:
         merged = method["card"] | dates
         check_card_details(box, exp_month=merged["exp_month"], exp_year=merged["exp_year"], cvc=None)
         fields["card"] = merged
+        box.state.remember(method, expired=False)
     previous = box.state.change(method, **fields)
     if previous:
         box.emit("payment_method.updated", method, previous)
@@ -186,8 +212,39 @@ def attach(call: Call) -> Json:
     if method["customer"] == customer["id"]:
         return method
     check_attachable(method)
+    check_unspent(call.box, method)
     attach_to(call.box, method, customer["id"])
     return method
+
+
+def check_saved_card(method: Json) -> None:
+    if method["type"] != "card" or method["customer"] is None:
+        raise Problem("Only a card that is attached to a customer is updated by its network.", param="payment_method")
+
+
+def renew_card(box: Box, method: Json, *, exp_month: int | None, exp_year: int | None) -> Json:
+    """What a card network does by itself when a card is replaced: another date, the same account."""
+    check_saved_card(method)
+    dates = {"exp_month": exp_month or method["card"]["exp_month"], "exp_year": exp_year or method["card"]["exp_year"] + 3}
+    check_card_details(box, **dates, cvc=None)
+    box.state.remember(method, expired=False)
+    previous = box.state.change(method, card=method["card"] | dates)
+    box.emit("payment_method.automatically_updated", method, previous)
+    return method
+
+
+def expire_card(box: Box, method: Json) -> Json:
+    """As if its last month were over: no event tells of that, and the card is declined from now on."""
+    check_saved_card(method)
+    last_month = datetime.fromtimestamp(box.clock.now(), tz=UTC).replace(day=1) - timedelta(days=1)
+    box.state.change(method, card=method["card"] | {"exp_month": last_month.month, "exp_year": last_month.year})
+    box.state.remember(method, expired=True)
+    return method
+
+
+def decline_of(box: Box, method: Json) -> Decline | None:
+    """What its bank says to every charge."""
+    return EXPIRED if box.state.secret(method).get("expired") else instrument_of(box, method).decline
 
 
 def detach_from_customer(box: Box, method: Json) -> None:

@@ -83,6 +83,14 @@ BLANK: dict[str, Json] = {
         "evidence": {}, "evidence_details": {}, "is_charge_refundable": False, "payment_intent": None, "reason": "",
         "status": "needs_response",
     },
+    "payout": {
+        "amount": 0, "application_fee": None, "application_fee_amount": None, "arrival_date": 0, "automatic": True,
+        "balance_transaction": None, "currency": "", "description": "STRIPE PAYOUT", "destination": None,
+        "failure_balance_transaction": None, "failure_code": None, "failure_message": None, "method": "standard",
+        "original_payout": None, "payout_method": None, "reconciliation_status": "not_applicable", "reversed_by": None,
+        "source_type": "card", "statement_descriptor": None, "status": "pending",
+        "trace_id": {"status": "pending", "value": None}, "type": "bank_account",
+    },
     "webhook_endpoint": {"api_version": None, "application": None, "description": None, "enabled_events": [],
                          "status": "enabled", "url": ""},
     "checkout.session": {

@@ -22,6 +22,11 @@ INDEXED = {
     "customer": ("email",),
     "price": ("product",),
     "balance_transaction": ("source",),
+    "setup_intent": ("customer",),
+    "subscription": ("customer",),
+    "invoice": ("customer",),
+    "invoiceitem": ("customer",),
+    "invoice_payment": ("invoice",),
 }
 
 

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 WEBHOOK_SECRET = "whsec_tests"
 ALLOWED_ORIGIN = "https://give.example.org"
 START_TIMEOUT_S = 15
-NO_LIMITS = dict.fromkeys(("checkout", "session", "login", "read"), "100000/m")
+NO_LIMITS = dict.fromkeys(("checkout", "session", "login", "invite", "spend", "read"), "100000/m")
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Sandbox:
             self.http.delete(f"{self.url}/_sandbox/{rules}", timeout=20)
         self.post("reset", keep_endpoints=True)
         self.post("settings", settle_soon_s=3600, settle_late_s=7200, balance_delay_s=0, retry_after_s=[60, 600, 3600])
+        self.post("settings", settlement_currencies=[])
 
 
 @dataclass
@@ -261,6 +262,7 @@ def live(
     own_database: None, transactional_db: None, live_server_process: LiveServer, sandbox: Sandbox, settings: Any
 ) -> Iterator[Live]:
     settings.STRIPE_API_BASE = sandbox.url
+    settings.STRIPE_JS_URL = f"{sandbox.url}/v3/"
     settings.FRONTEND_URL = live_server_process.url
     settings.RATE_LIMITS = NO_LIMITS
     settings.CORS_ALLOWED_ORIGINS = [ALLOWED_ORIGIN]

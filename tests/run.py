@@ -12,6 +12,8 @@ import sys
 
 import psycopg
 
+from tests.database_role import as_ordinary_role
+
 LOCAL = "postgres://postgres@127.0.0.1:5432/largesse"
 PROCESSES = os.environ.get("TEST_PROCESSES", "2")
 
@@ -26,6 +28,8 @@ def main(arguments: list[str]) -> int:
         return _fail("REQUIRE_POSTGRES=1, but no PostgreSQL answers. Set TEST_DATABASE_URL.")
     status = _run("SQLite", "", arguments)
     if status == 0 and postgres:
+        postgres, which = as_ordinary_role(postgres)
+        _say(f"\n{which}")
         status = _run("PostgreSQL", postgres, arguments)
     elif not postgres:
         _say("PostgreSQL: left out, no server answered on 127.0.0.1:5432 and TEST_DATABASE_URL is not set.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from payments.money import MAXIMUM_MINOR, Money, exponent, minimum_minor
@@ -27,13 +28,13 @@ class Preset:
     label: str
 
 
-def presets(currency: str, *, least_minor: int = 0) -> list[Preset]:
-    """Five amounts, none under what the campaign (`least_minor`) and Stripe take."""
+def presets(currency: str, *, least_minor: int = 0, steps: Sequence[int] = STEPS) -> list[Preset]:
+    """An amount for each step, about so many dollars; none under what the campaign (`least_minor`) and Stripe take."""
     least = max(least_minor, minimum_minor(currency))
     unit = UNITS_PER_STEP.get(currency, 1) * 10 ** exponent(currency)
-    while STEPS[0] * unit < least:
+    while steps[0] * unit < least:
         unit *= 2
-    amounts = [Money(step * unit, currency) for step in STEPS if step * unit <= MAXIMUM_MINOR]
+    amounts = [Money(step * unit, currency) for step in steps if step * unit <= MAXIMUM_MINOR]
     return [Preset(amount=str(money.decimal.to_integral_value()), label=whole(money)) for money in amounts]
 
 

@@ -63,7 +63,7 @@ def thermometer(percent: str | None) -> Thermometer | None:
 
 
 def campaign_or_404(request: HttpRequest, id_or_slug: str) -> Campaign:
-    """With totals; drafts only for staff."""
+    """With totals; a draft only for staff who may see it."""
     try:
         return find_campaign(id_or_slug, request.user)
     except NotFound as error:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.core.cache import cache
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 
 from campaigns.models import Campaign
+from conventions.kept import kept
 from donations.models import SHOWN, Donation, Donor
 from donations.wall import public_view
 from payments.money import Money, exponent
@@ -50,12 +50,11 @@ def public_gifts() -> QuerySet[Donation]:
 
 def currencies() -> list[str]:
     """Those in which something was given publicly."""
-    found = cache.get_or_set(
+    return kept(
         "sponsors:currencies",
-        lambda: sorted(set(public_gifts().order_by().values_list("currency", flat=True).distinct())),
         KEPT_S,
+        lambda: sorted(set(public_gifts().order_by().values_list("currency", flat=True).distinct())),
     )
-    return found or []
 
 
 def levels(currency: str) -> list[Level]:
@@ -65,7 +64,7 @@ def levels(currency: str) -> list[Level]:
 
 def ranking(currency: str) -> list[tuple[str, int, int]]:
     """At most MOST_SPONSORS of (donor id, net minor units, gifts), the largest first; up to a minute old."""
-    return cache.get_or_set(f"sponsors:{currency}", lambda: list(_ranked(currency)), KEPT_S) or []
+    return kept(f"sponsors:{currency}", KEPT_S, lambda: list(_ranked(currency)))
 
 
 def sponsors(rows: Sequence[tuple[str, int, int]], currency: str) -> list[Sponsor]:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from campaigns.models import Campaign
 from campaigns.tallying import prove
+from conventions.snapshot import one_snapshot
 from donations.models import Donation, Donor
 from payments.money import Money
 from website import sponsoring
@@ -45,8 +46,9 @@ def campaign(request: HttpRequest, campaign: str) -> HttpResponse:
 @require_safe
 def proof(request: HttpRequest, campaign: str) -> HttpResponse:
     """The campaign's total as the books say it, in words."""
-    shown = show(campaign_or_404(request, campaign))
-    found = prove(shown.campaign)
+    with one_snapshot():
+        shown = show(campaign_or_404(request, campaign))
+        found = prove(shown.campaign)
     lines = {
         name: Money(amount, shown.campaign.currency)
         for name, amount in (

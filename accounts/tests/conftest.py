@@ -8,9 +8,10 @@ from django.core.mail import EmailMultiAlternatives
 from django_tasks_db.models import DBTaskResult
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Organization, Role, User
 from accounts.signing_in import issue_tokens
 from accounts.tests import holdings
+from accounts.tests.factories import MembershipFactory, OrganizationFactory, proved
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +65,43 @@ def token_in() -> Callable[[EmailMultiAlternatives, str], str]:
         return line.removeprefix(start).replace("%3A", ":")
 
     return find
+
+
+# -- an organization, its owner, and whom she invites ----------------------------------------------------
+@pytest.fixture
+def food_bank() -> Organization:
+    return OrganizationFactory.create(name="Food bank", slug="food-bank")
+
+
+@pytest.fixture
+def owner(food_bank) -> User:
+    user = proved("grace@example.org")
+    MembershipFactory.create(organization=food_bank, user=user, role=Role.OWNER)
+    return user
+
+
+@pytest.fixture
+def invitations_path(food_bank) -> str:
+    return f"/api/organizations/{food_bank.pk}/invitations"
+
+
+@pytest.fixture
+def invite(api_of, owner, invitations_path):
+    """What the owner does; the answer."""
+
+    def ask(email: str = "ada@example.org", **more: str):
+        return api_of(owner).post(invitations_path, {"email": email, **more})
+
+    return ask
+
+
+@pytest.fixture
+def mailed(invite, run_tasks, token_in):
+    """Somebody is invited, and their mail's token is given."""
+
+    def send(email: str = "ada@example.org", **more: str) -> str:
+        assert invite(email, **more).status_code == 201
+        (sent,) = run_tasks()
+        return token_in(sent, "/invitations")
+
+    return send

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 
 import factory
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Permission
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from accounts.models import Membership, Organization, Role, User
+from accounts.models import Invitation, Membership, Organization, Role, User
 
 PASSWORD = "violet-harbour-1987"
 
@@ -30,6 +33,20 @@ class UserFactory(DjangoModelFactory[User]):
     password = factory.LazyFunction(lambda: hashed(PASSWORD))
 
 
+def proved(email: str) -> User:
+    """Somebody who has opened the link that was sent to the address."""
+    return UserFactory.create(email=email, email_proved_at=timezone.now())
+
+
+def staff_with(*permissions: str) -> User:
+    """Staff who may do exactly this ("donations.view_donation"); without any, staff whom nobody gave a role."""
+    user = UserFactory.create(is_staff=True)
+    for permission in permissions:
+        app, _, codename = permission.partition(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return user
+
+
 class OrganizationFactory(DjangoModelFactory[Organization]):
     class Meta:
         model = Organization
@@ -45,3 +62,15 @@ class MembershipFactory(DjangoModelFactory[Membership]):
     organization = factory.SubFactory(OrganizationFactory)
     user = factory.SubFactory(UserFactory)
     role = Role.MEMBER
+
+
+class InvitationFactory(DjangoModelFactory[Invitation]):
+    """Open, and its mail not sent; one that can be accepted is made by inviting.invite."""
+
+    class Meta:
+        model = Invitation
+
+    organization = factory.SubFactory(OrganizationFactory)
+    email = factory.Sequence(lambda n: f"invited{n}@example.org")
+    invited_by = factory.SubFactory(UserFactory)
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=7))

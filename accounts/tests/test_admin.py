@@ -5,8 +5,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Organization, User
-from accounts.tests.factories import PASSWORD, MembershipFactory, UserFactory
+from accounts.models import AuditEntry, Invitation, Organization, User
+from accounts.tests.factories import PASSWORD, InvitationFactory, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -135,6 +135,36 @@ def test_only_superusers_hand_out_power(clerk):
     assert (user.name, user.is_staff, user.is_superuser) == ("Seen", False, False)
 
 
+def test_staff_cannot_take_over_other_staff(clerk):
+    finance = UserFactory.create(email="finance@example.org", is_staff=True)
+    path = f"/admin/accounts/user/{finance.pk}"
+    new = {"usable_password": "true", "password1": "quiet-lantern-4410", "password2": "quiet-lantern-4410"}
+
+    changed = clerk.post(f"{path}/change/", change_form(finance, email="mine@example.org"))
+    password = clerk.post(f"{path}/password/", new)
+
+    assert (changed.status_code, password.status_code) == (403, 403)
+    finance.refresh_from_db()
+    assert finance.email == "finance@example.org"
+    assert finance.check_password(PASSWORD)
+    assert clerk.get(f"{path}/change/").status_code == 200  # to look is allowed
+
+
+def test_staff_change_their_own_password_and_a_superuser_that_of_all_staff(clerk, client):
+    own = User.objects.get(email="clerk@example.org")
+    new = {"usable_password": "true", "password1": "quiet-lantern-4410", "password2": "quiet-lantern-4410"}
+
+    assert clerk.post(f"/admin/accounts/user/{own.pk}/password/", new).status_code == 302
+    own.refresh_from_db()
+    assert own.check_password("quiet-lantern-4410")
+
+    client.force_login(User.objects.create_superuser("root@example.org", PASSWORD))
+    again = {"usable_password": "true", "password1": "amber-window-9087", "password2": "amber-window-9087"}
+    assert client.post(f"/admin/accounts/user/{own.pk}/password/", again).status_code == 302
+    own.refresh_from_db()
+    assert own.check_password("amber-window-9087")
+
+
 def test_staff_cannot_take_over_a_superuser(clerk):
     root = User.objects.create_superuser("root@example.org", PASSWORD)
 
@@ -169,3 +199,41 @@ def test_an_organization_is_made_with_its_members(root):
     organization = Organization.objects.get()
     assert organization.stripe_customer is None
     assert [(m.user, m.role) for m in organization.memberships.all()] == [(user, "owner")]
+
+
+def test_an_organizations_page_shows_open_invitations_and_changes_none(root):
+    opened = InvitationFactory.create(email="ada@example.org")
+    over = InvitationFactory.create(email="bob@example.org", organization=opened.organization, withdrawn_at=timezone.now())
+    path = f"/admin/accounts/organization/{opened.organization_id}/change/"
+    form = {
+        "name": "Bread",
+        "slug": "bread",
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+        "invitations-TOTAL_FORMS": "1",
+        "invitations-INITIAL_FORMS": "1",
+        "invitations-0-id": opened.pk,
+        "invitations-0-organization": opened.organization_id,
+        "invitations-0-email": "eve@example.org",
+        "invitations-0-DELETE": "on",
+    }
+
+    page = root.get(path).content.decode()
+    answer = root.post(path, form)
+
+    assert opened.email in page
+    assert over.email not in page
+    assert answer.status_code == 302
+    assert sorted(Invitation.objects.values_list("email", flat=True)) == ["ada@example.org", "bob@example.org"]
+    assert AuditEntry.objects.get().after == {"name": "Bread", "slug": "bread"}
+
+
+def test_the_history_of_a_deleted_organization_has_nobodys_address(root):
+    invitation = InvitationFactory.create(email="ada@example.org", token_hash="a" * 64)
+
+    root.post(f"/admin/accounts/organization/{invitation.organization_id}/delete/", {"post": "yes"})
+
+    told = str(AuditEntry.objects.values().get())
+    assert invitation.pk in told
+    assert "ada@" not in told
+    assert "a" * 64 not in told

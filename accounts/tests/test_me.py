@@ -74,7 +74,7 @@ def test_the_export_holds_everything_of_this_person_only(api_of, ada):
     answer = api_of(ada).get("/api/auth/me/export")
 
     assert answer.status_code == 200
-    assert sorted(answer.json()) == ["account", "organizations", "records"]
+    assert sorted(answer.json()) == ["account", "invitations", "organizations", "records"]
     assert answer.json()["account"]["email"] == "ada@example.org"
     assert "password" not in answer.json()["account"]
     assert [(o["id"], o["role"]) for o in answer.json()["organizations"]] == [(membership.organization_id, "owner")]

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from accounts.models import Membership, Organization, Role, User
+from accounts.models import Invitation, Membership, Organization, Role, User
 from accounts.person_data import check_person_data
-from accounts.tests.factories import MembershipFactory, OrganizationFactory, UserFactory
+from accounts.tests.factories import InvitationFactory, MembershipFactory, OrganizationFactory, UserFactory
 from conventions.public_ids import is_public_id
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +75,38 @@ def test_the_database_refuses_a_second_membership_and_an_unknown_role():
         Membership.objects.bulk_create([Membership(organization=membership.organization, user=membership.user)])
     with violates("membership_role_is_known"), transaction.atomic():
         Membership.objects.update(role="emperor")
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ("email = 'Ada@example.org'", "invitation_email_is_lower_case"),
+        ("email = ''", "invitation_email_is_not_empty"),
+        ("role = 'emperor'", "invitation_role_is_known"),
+        ("accepted_at = CURRENT_TIMESTAMP", "invitation_accepted_by_somebody"),
+        ("accepted_by_id = invited_by_id", "invitation_accepted_by_somebody"),
+        (
+            "accepted_at = CURRENT_TIMESTAMP, accepted_by_id = invited_by_id, withdrawn_at = CURRENT_TIMESTAMP",
+            "invitation_not_accepted_and_withdrawn",
+        ),
+    ],
+)
+def test_the_database_refuses_an_invitation_that_cannot_be(change, constraint):
+    InvitationFactory.create()
+
+    with violates(constraint), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE accounts_invitation SET {change}")
+
+
+def test_the_database_refuses_a_second_open_invitation_of_an_address():
+    first = InvitationFactory.create(email="ada@example.org")
+    InvitationFactory.create(email="ada@example.org")
+
+    with violates("(?i)unique"), transaction.atomic():
+        InvitationFactory.create(email="ada@example.org", organization=first.organization)
+    Invitation.objects.filter(pk=first.pk).update(withdrawn_at=timezone.now())
+    InvitationFactory.create(email="ada@example.org", organization=first.organization)
+    assert Invitation.objects.count() == 3
 
 
 def test_the_database_refuses_one_stripe_customer_for_two_organizations():

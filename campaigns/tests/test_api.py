@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts import audit
+from accounts.models import AuditEntry, User
 from accounts.signing_in import issue_tokens
-from accounts.tests.factories import UserFactory
+from accounts.tests.factories import UserFactory, staff_with
 from campaigns.models import Campaign, CampaignTally
 from donations.tests.factories import CampaignFactory, pending_donation
 from payments.settlement import settle_events
@@ -36,9 +36,7 @@ def as_user(user: User) -> APIClient:
 
 @pytest.fixture
 def staff() -> APIClient:
-    user = UserFactory(is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="change_campaign"))
-    return as_user(user)
+    return as_user(staff_with("campaigns.add_campaign", "campaigns.change_campaign"))
 
 
 @pytest.fixture
@@ -209,7 +207,12 @@ BODY = {"title": "A well", "goal_amount": "5000.00", "currency": "eur", "state":
 
 def test_only_staff_with_the_permission_write(stranger: Client) -> None:
     campaign = CampaignFactory(title="Before")
-    askers = {"nobody": stranger, "user": as_user(UserFactory()), "staff": as_user(UserFactory(is_staff=True))}
+    askers = {
+        "nobody": stranger,
+        "user": as_user(UserFactory()),
+        "staff": as_user(staff_with()),
+        "staff who see": as_user(staff_with("campaigns.view_campaign")),
+    }
     told = {
         who: (
             client.post(PATH, json.dumps(BODY), content_type="application/json").status_code,
@@ -217,8 +220,28 @@ def test_only_staff_with_the_permission_write(stranger: Client) -> None:
         )
         for who, client in askers.items()
     }
-    assert told == {"nobody": (401, 401), "user": (403, 403), "staff": (403, 403)}
+    assert told == {"nobody": (401, 401), "user": (403, 403), "staff": (403, 403), "staff who see": (403, 403)}
     assert list(Campaign.objects.values_list("title", flat=True)) == ["Before"]
+
+
+def test_adding_and_changing_are_two_permissions() -> None:
+    campaign = CampaignFactory(title="Before", state="draft")
+    told = {}
+    for permission in ("add_campaign", "change_campaign"):
+        client = as_user(staff_with(f"campaigns.{permission}"))
+        posted = client.post(PATH, BODY | {"slug": permission, "state": "draft"}, format="json")
+        told[permission] = posted.status_code, client.patch(f"{PATH}/{campaign.pk}", {"title": "x"}, format="json").status_code
+    assert told == {"add_campaign": (201, 403), "change_campaign": (403, 200)}
+
+
+def test_drafts_are_for_staff_who_may_see_campaigns() -> None:
+    draft = CampaignFactory(title="Secret plan", state="draft")
+    askers = [UserFactory(), staff_with(), staff_with("donations.view_donation"), staff_with("campaigns.view_campaign")]
+    told = []
+    for client in map(as_user, askers):
+        codes = [client.get(f"{PATH}/{path}").status_code for path in (draft.pk, draft.slug, f"{draft.pk}/proof")]
+        told.append((codes, titles(client)))
+    assert told == [([404, 404, 404], [])] * 3 + [([200, 200, 200], ["Secret plan"])]
 
 
 def test_staff_open_a_campaign(staff: APIClient) -> None:
@@ -273,3 +296,31 @@ def test_a_currency_cannot_be_changed_and_a_slug_is_taken_once(staff: APIClient)
     assert (fixed.status_code, fixed.json()["code"]) == (400, "currency_fixed")
     assert (taken.status_code, taken.json()["code"]) == (409, "slug_taken")
     assert list(Campaign.objects.order_by("slug").values_list("slug", "currency")) == [("other", "usd"), ("taken", "usd")]
+
+
+def test_what_staff_write_over_the_api_leaves_a_line_like_the_admin(staff: APIClient) -> None:
+    made = staff.post(PATH, {"title": "Wells", "state": "draft"}).json()
+    staff.patch(f"{PATH}/{made['id']}", {"title": "Deep wells", "goal_amount": "100"})
+    staff.patch(f"{PATH}/{made['id']}", {"title": "Deep wells"})
+
+    added, changed = AuditEntry.objects.order_by("pk")
+    assert (added.action, added.target_id, added.before, added.after["title"]) == ("campaign.added", made["id"], {}, "Wells")
+    assert (changed.action, changed.before, changed.after) == (
+        "campaign.changed",
+        {"title": "Wells", "goal_minor": None},
+        {"title": "Deep wells", "goal_minor": 10_000},
+    )
+    assert added.actor == User.objects.get(is_staff=True)
+
+
+def test_a_campaign_is_not_changed_when_that_cannot_be_recorded(staff: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = CampaignFactory(title="Wells")
+
+    def fail(**fields: Any) -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(audit, "record", fail)
+    answer = staff.patch(f"{PATH}/{campaign.pk}", {"title": "Deep wells"})
+
+    campaign.refresh_from_db()
+    assert (answer.status_code, campaign.title) == (500, "Wells")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import User
+from accounts import audit
+from accounts.models import AuditEntry, User
 from accounts.tests.factories import PASSWORD
 from campaigns.models import Campaign
 from donations.models import Donation, Donor, Receipt, Supporter
@@ -228,3 +233,90 @@ def test_supporters_are_found_by_donor_and_campaign(root: Client) -> None:
     for term in (str(donation.donor_id), donation.campaign_id, "ada@example.org"):
         assert len(root.get(list_url(Supporter, q=term)).context["cl"].result_list) == 1
     assert len(root.get(list_url(Supporter, q="nobody@example.org")).context["cl"].result_list) == 0
+
+
+def resend_url(donation: Donation) -> str:
+    return reverse("admin:donations_donation_resend", args=[quote(donation.pk)])
+
+
+def test_a_receipt_is_sent_again_and_that_is_told(root: Client, mailoutbox: list[Any]) -> None:
+    donation, _ = paid()
+    send_receipt(donation.pk)
+    Receipt.objects.update(claimed_at=timezone.now() - timedelta(hours=1))
+
+    answer = root.post(resend_url(donation), follow=True)
+
+    assert [mail.to for mail in mailoutbox] == [["ada@example.org"]] * 2
+    assert len({mail.extra_headers["Message-ID"] for mail in mailoutbox}) == 2
+    assert "The receipt was sent again." in answer.content.decode()
+    receipt = Receipt.objects.get()
+    assert (receipt.attempts, receipt.sent_at is not None) == (2, True)
+    entry = AuditEntry.objects.get()
+    assert (str(entry.actor), entry.action, entry.target_id) == ("root@example.org", "receipt.resent", donation.pk)
+    assert (entry.before["attempts"], entry.after["attempts"]) == (1, 2)
+
+
+def test_a_receipt_that_never_went_is_sent(root: Client, mailoutbox: list[Any]) -> None:
+    donation, _ = paid()
+
+    root.post(resend_url(donation))
+
+    assert len(mailoutbox) == 1
+    assert Receipt.objects.get().attempts == 1
+
+
+def test_a_second_click_sends_no_second_mail(root: Client, mailoutbox: list[Any]) -> None:
+    donation, _ = paid()
+    root.post(resend_url(donation))
+
+    answer = root.post(resend_url(donation), follow=True)
+
+    assert "A receipt of this gift went out a moment ago." in answer.content.decode()
+    assert len(mailoutbox) == 1
+    assert AuditEntry.objects.count() == 1
+
+
+def test_what_is_refunded_whole_or_not_paid_has_no_receipt(root: Client, mailoutbox: list[Any]) -> None:
+    donation, story = paid(amount_minor=2500)
+    settle_events(story.refunded("a", 2500, at=60, in_all=2500), source="webhook")
+    pending = pending_donation()
+
+    pages = [root.post(resend_url(gift), follow=True).content.decode() for gift in (donation, pending)]
+
+    assert ["Only a gift that is paid" in page for page in pages] == [True, True]
+    assert ["Send the receipt again" in page for page in pages] == [False, False]
+    assert mailoutbox == []
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_mail_server_that_refuses_is_told(root: Client, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "nowhere.Backend"
+    donation, _ = paid()
+
+    answer = root.post(resend_url(donation), follow=True)
+
+    assert "The mail server did not take the receipt" in answer.content.decode()
+    assert "No module named" in Receipt.objects.get().last_error
+
+
+def test_no_mail_goes_when_it_cannot_be_recorded(root: Client, mailoutbox: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    donation, _ = paid()
+
+    def fail(**fields: Any) -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(audit, "record", fail)
+    with pytest.raises(RuntimeError, match="disk full"):
+        root.post(resend_url(donation))
+
+    assert mailoutbox == []
+    assert not Receipt.objects.exists()
+
+
+def test_moderation_leaves_a_line_without_the_words(root: Client) -> None:
+    donation, _ = paid(display_name="Ada", message="Rude words")
+
+    root.post(change_url(Donation, donation.pk), words(donation, message=""))
+
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.before, entry.after) == ("donation.changed", {"message": "(hidden)"}, {"message": ""})

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from payments import ledger
 from payments.admin.lists import ReadOnly
 from payments.admin.showing import link, list_url, moment, money
+from payments.bookkeeping import ASSIGNED
 from payments.models import LedgerAccount, Payment, Transfer
 
 
@@ -59,7 +60,7 @@ class TransferAdmin(ReadOnly):
             return queryset.filter(Q(debit=term) | Q(credit=term))
         # `source` has no index; the keys that a Stripe object can cause have.
         causes = [term, f"refund:{term}", f"refund-reversal:{term}", f"dispute:{term}:withdrawn", f"dispute:{term}:reinstated"]
-        return queryset.filter(key__in=causes)
+        return queryset.filter(key__in=[*causes, *(f"{ASSIGNED}:{cause}" for cause in causes)])
 
     @admin.display(description="amount")
     def amount(self, transfer: Transfer) -> str:

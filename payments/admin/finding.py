@@ -6,7 +6,9 @@ import re
 
 from django.db.models import Q, QuerySet
 
+from conventions.errors import InvalidInput
 from payments.models import Payment, StripeEvent
+from payments.money import CURRENCIES, Money
 
 ID = re.compile(r"[A-Za-z]{2,20}_[A-Za-z0-9_]{1,200}")
 PAYMENT_COLUMNS = {
@@ -15,6 +17,7 @@ PAYMENT_COLUMNS = {
     "pi": "payment_intent",
     "ch": "charge",
     "py": "charge",
+    "in": "invoice",
     "cus": "stripe_customer",
     "re": "refunds__stripe_id",
     "pyr": "refunds__stripe_id",
@@ -26,16 +29,49 @@ PAYMENT_COLUMNS = {
     "user": "user",
     "org": "organization",
 }
-HELP = "A whole id of any kind (pay_…, pi_…, cs_…, ch_…, re_…, evt_…), a whole e-mail address, or part of a name."
+HELP = (
+    "A whole id of any kind (pay_…, pi_…, cs_…, ch_…, re_…, dp_…, evt_…), a whole e-mail address, an amount (25.00, $25, "
+    "25 EUR), or part of a name."
+)
+AMOUNT = re.compile(r"\d{1,15}(?:\.\d{1,3})?")
+SYMBOLS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy"}
 
 
 def is_id(term: str) -> bool:
     return ID.fullmatch(term) is not None
 
 
+def amount_matching(term: str, prefix: str = "") -> Q | None:
+    """The amount that a person may mean: in every currency, or in the one they write. None where it is no amount.
+
+    `prefix` leads to the columns, such as "payment__". The same digits are other minor units in yen and in dinars.
+    """
+    written = term.strip().replace(",", "")
+    currencies = CURRENCIES
+    if written[:1] in SYMBOLS:
+        currencies, written = frozenset({SYMBOLS[written[0]]}), written[1:]
+    elif written[-3:].lower() in CURRENCIES:
+        currencies, written = frozenset({written[-3:].lower()}), written[:-3]
+    if not AMOUNT.fullmatch(written.strip()):
+        return None
+    by_amount: dict[int, list[str]] = {}
+    for currency in sorted(currencies):
+        try:
+            by_amount.setdefault(Money.parse(written, currency).amount_minor, []).append(currency)
+        except InvalidInput:
+            continue  # finer than this currency has it
+    meant = Q(pk__in=[])
+    for amount_minor, in_currencies in by_amount.items():
+        meant |= Q(**{f"{prefix}amount_minor": amount_minor, f"{prefix}currency__in": in_currencies})
+    return meant
+
+
 def payments_matching(term: str) -> Q:
     """What a search term says of payments. An id is looked up as a whole, and so is an address."""
     term = term.strip()
+    amount = amount_matching(term)
+    if amount is not None:
+        return amount
     if not is_id(term):
         return Q(customer_email=term.lower()) if "@" in term else Q(customer_name__icontains=term)
     prefix = term.partition("_")[0]
@@ -47,7 +83,7 @@ def payments_matching(term: str) -> Q:
 
 def stripe_ids(payment: Payment) -> list[str]:
     """Every id under which Stripe's events speak of this payment (asks for its refunds and disputes)."""
-    known = [payment.checkout_session, payment.payment_intent, payment.charge]
+    known = [payment.checkout_session, payment.payment_intent, payment.charge, payment.invoice]
     known += payment.refunds.order_by("pk").values_list("stripe_id", flat=True)[:100]
     known += payment.disputes.order_by("pk").values_list("stripe_id", flat=True)[:100]
     return [identifier for identifier in known if identifier]

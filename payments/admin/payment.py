@@ -13,7 +13,9 @@ from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from payments.admin import evidence, finding
-from payments.admin.lists import ChoiceFilter, ReadOnly
+from payments.admin.assigning import Assigning
+from payments.admin.lists import ChoiceFilter, CurrencyFilter, ReadOnly
+from payments.admin.mirror import mirrored_links
 from payments.admin.refunding import Refunding
 from payments.admin.showing import link, link_by_id, list_url, moment, money, pill
 from payments.admin.story import tell
@@ -41,9 +43,9 @@ class MoneyBackFilter(ChoiceFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(Refunding, ReadOnly):
-    list_display = ("made", "amount", "status_pill", "purpose", "refunded", "disputed", "payer", "stripe_ids")
-    list_filter = ("status", PurposeFilter, MoneyBackFilter, "livemode")
+class PaymentAdmin(Refunding, Assigning, ReadOnly):
+    list_display = ("made", "amount", "status_pill", "payer", "purpose", "refunded", "disputed", "stripe_ids")
+    list_filter = ("status", PurposeFilter, CurrencyFilter, MoneyBackFilter, "livemode")
     date_hierarchy = "created_at"
     search_help_text = finding.HELP
 
@@ -51,7 +53,7 @@ class PaymentAdmin(Refunding, ReadOnly):
         return queryset.filter(finding.payments_matching(term))
 
     def get_urls(self) -> list[Any]:
-        urls: list[URLPattern] = self.refund_urls()
+        urls: list[URLPattern] = [*self.refund_urls(), *self.assign_urls()]
         return [*urls, *super().get_urls()]
 
     def render_change_form(
@@ -67,7 +69,7 @@ class PaymentAdmin(Refunding, ReadOnly):
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     def _page(self, request: HttpRequest, payment: Payment) -> dict[str, Any]:
-        story = tell(payment)
+        story = tell(payment, may=request.user.has_perm)
         may_refund = self.may_refund(request)
         change = "admin:payments_payment"
         unsent = [
@@ -92,6 +94,9 @@ class PaymentAdmin(Refunding, ReadOnly):
             "refund_url": reverse(f"{change}_refund", args=[quote(payment.pk)])
             if may_refund and story.refundable_minor > 0
             else "",
+            "assign_url": reverse(f"{change}_assign", args=[quote(payment.pk)])
+            if self.may_assign(request) and payment.purpose == UNMATCHED
+            else "",
             "events_url": list_url(StripeEvent, q=payment.pk),
         }
 
@@ -110,6 +115,7 @@ class PaymentAdmin(Refunding, ReadOnly):
             ("Charge", payment.charge or ""),
             ("Customer at Stripe", payment.stripe_customer or ""),
             ("Stripe's receipt", payment.receipt_url),
+            *mirrored_links(payment),
             ("Mode", "live" if payment.livemode else "test"),
         ]
         return [(name, value) for name, value in facts if value]

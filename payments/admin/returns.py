@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +17,38 @@ from payments.models import Dispute, Payment, Refund
 from payments.states import DISPUTE_STATUSES
 
 
+def time_of(column: str, description: str) -> Callable[[ReadOnly, Any], str]:
+    """A column of a list or page that shows a time."""
+
+    @admin.display(description=description)
+    def shown(model_admin: ReadOnly, row: Any) -> str:
+        return moment(getattr(row, column))
+
+    return shown
+
+
+class OfPayment(ReadOnly):
+    """What refunds and disputes have in common: an amount of a payment, and ids of ours and Stripe's."""
+
+    our_prefix = ""
+    stripe_prefixes: tuple[str, ...] = ()
+
+    def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        if term.startswith(self.our_prefix):
+            return queryset.filter(pk=term)
+        if term.startswith(self.stripe_prefixes):
+            return queryset.filter(stripe_id=term)
+        return queryset.filter(payment__in=Payment.objects.filter(payments_matching(term)))
+
+    @admin.display(description="amount")
+    def amount(self, row: Any) -> str:
+        return money(row.amount_minor, row.currency)
+
+    @admin.display(description="payment")
+    def of_payment(self, row: Any) -> SafeString | str:
+        return link(Payment, row.payment_id)
+
+
 class UnsentFilter(ChoiceFilter):
     title = "sent"
     parameter_name = "sent"
@@ -28,7 +61,8 @@ class UnsentFilter(ChoiceFilter):
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnly):
+class RefundAdmin(OfPayment):
+    our_prefix, stripe_prefixes = "refund_", ("re_", "pyr_")
     list_display = ("made", "amount", "status_pill", "of_payment", "stripe_id", "reason", "requested_by")
     list_filter = ("status", UnsentFilter)
     list_select_related = ("requested_by",)
@@ -49,41 +83,14 @@ class RefundAdmin(ReadOnly):
         "canceled",
         "failure_reason",
     )
-
-    def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if term.startswith("refund_"):
-            return queryset.filter(pk=term)
-        if term.startswith(("re_", "pyr_")):
-            return queryset.filter(stripe_id=term)
-        return queryset.filter(payment__in=Payment.objects.filter(payments_matching(term)))
-
-    @admin.display(description="amount")
-    def amount(self, refund: Refund) -> str:
-        return money(refund.amount_minor, refund.currency)
+    made = time_of("created_at", "made")
+    succeeded = time_of("succeeded_at", "succeeded")
+    failed = time_of("failed_at", "failed")
+    canceled = time_of("canceled_at", "canceled")
 
     @admin.display(description="status")
     def status_pill(self, refund: Refund) -> SafeString:
         return refund_state(refund)
-
-    @admin.display(description="payment")
-    def of_payment(self, refund: Refund) -> SafeString | str:
-        return link(Payment, refund.payment_id)
-
-    @admin.display(description="made")
-    def made(self, refund: Refund) -> str:
-        return moment(refund.created_at)
-
-    @admin.display(description="succeeded")
-    def succeeded(self, refund: Refund) -> str:
-        return moment(refund.succeeded_at)
-
-    @admin.display(description="failed")
-    def failed(self, refund: Refund) -> str:
-        return moment(refund.failed_at)
-
-    @admin.display(description="canceled")
-    def canceled(self, refund: Refund) -> str:
-        return moment(refund.canceled_at)
 
 
 class DisputeStatusFilter(ChoiceFilter):
@@ -94,7 +101,8 @@ class DisputeStatusFilter(ChoiceFilter):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnly):
+class DisputeAdmin(OfPayment):
+    our_prefix, stripe_prefixes = "dispute_", ("dp_", "du_")
     list_display = ("opened", "amount", "status_pill", "of_payment", "stripe_id", "reason", "evidence_due")
     list_filter = (DisputeStatusFilter,)
     date_hierarchy = "opened_at"
@@ -112,42 +120,12 @@ class DisputeAdmin(ReadOnly):
         "reinstated",
         "closed",
     )
-
-    def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if term.startswith("dispute_"):
-            return queryset.filter(pk=term)
-        if term.startswith(("dp_", "du_")):
-            return queryset.filter(stripe_id=term)
-        return queryset.filter(payment__in=Payment.objects.filter(payments_matching(term)))
-
-    @admin.display(description="amount")
-    def amount(self, dispute: Dispute) -> str:
-        return money(dispute.amount_minor, dispute.currency)
+    opened = time_of("opened_at", "opened")
+    evidence_due = time_of("evidence_due_at", "evidence due")
+    withdrawn = time_of("funds_withdrawn_at", "funds withdrawn")
+    reinstated = time_of("funds_reinstated_at", "funds reinstated")
+    closed = time_of("closed_at", "closed")
 
     @admin.display(description="status")
     def status_pill(self, dispute: Dispute) -> SafeString:
         return pill(dispute.status)
-
-    @admin.display(description="payment")
-    def of_payment(self, dispute: Dispute) -> SafeString | str:
-        return link(Payment, dispute.payment_id)
-
-    @admin.display(description="opened")
-    def opened(self, dispute: Dispute) -> str:
-        return moment(dispute.opened_at)
-
-    @admin.display(description="evidence due")
-    def evidence_due(self, dispute: Dispute) -> str:
-        return moment(dispute.evidence_due_at)
-
-    @admin.display(description="funds withdrawn")
-    def withdrawn(self, dispute: Dispute) -> str:
-        return moment(dispute.funds_withdrawn_at)
-
-    @admin.display(description="funds reinstated")
-    def reinstated(self, dispute: Dispute) -> str:
-        return moment(dispute.funds_reinstated_at)
-
-    @admin.display(description="closed")
-    def closed(self, dispute: Dispute) -> str:
-        return moment(dispute.closed_at)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 
+from accounts.models import AuditEntry
 from payments.admin.showing import money
-from payments.fulfilment import fulfilment_of
+from payments.fulfilment import Happening, fulfilment_of
 from payments.models import Dispute, Payment, Refund, StripeCall, StripeEvent, Transfer
+from payments.unmatched import UNMATCHED
 
+NOT_SHOWN = "failed"
 MOST = 50  # of each kind; the lists show the rest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Something that happened to the payment; `tone` is the colour of its mark."""
+    """Something that happened to the payment; `tone` is the colour of its mark, `kind` what sort of thing it is."""
 
     at: datetime
     what: str
     tone: str
     detail: str = ""
+    kind: str = "fact"  # fact | event | booking | mail | act
 
 
 @dataclass(kw_only=True)
@@ -37,6 +41,8 @@ class Story:
     transfers: Sequence[Transfer] = ()
     calls: Sequence[StripeCall] = ()
     events: Sequence[StripeEvent] = ()
+    acts: Sequence[AuditEntry] = ()
+    happenings: Sequence[Happening] = ()
     # Names of the parts above of which there are more than MOST.
     cut: set[str] = field(default_factory=set)
 
@@ -64,9 +70,16 @@ class Story:
         return money(minor, self.payment.currency)
 
 
-def tell(payment: Payment) -> Story:
-    """Seven queries and the product's own, however much there is to tell."""
+def tell(payment: Payment, *, may: Callable[[str], bool]) -> Story:
+    """Eight queries and the product's own two, however much there is to tell.
+
+    `may` says whether the reader has a permission: that something failed is for everybody who sees the payment, the
+    error itself, which may quote what was sent, only for those who may open the event or the call.
+    """
     story = Story(payment=payment, product=_product(payment), refundable_minor=payment.refundable_minor)
+    fulfilment = fulfilment_of(payment.purpose)
+    if fulfilment and payment.subject_id:
+        story.happenings = fulfilment.happened(payment.subject_id)
 
     def bounded(name: str, rows: Any) -> Any:
         found = list(rows[: MOST + 1])
@@ -85,6 +98,13 @@ def tell(payment: Payment) -> Story:
     names += [dispute.stripe_id for dispute in story.disputes]
     events = StripeEvent.objects.filter(object_id__in=[name for name in names if name]).defer("payload")
     story.events = bounded("events", events.order_by("created_at", "pk"))
+    for event in story.events:
+        event.last_error = event.last_error if may("payments.view_stripeevent") else event.last_error and NOT_SHOWN
+    for call in story.calls:
+        call.error = call.error if may("payments.view_stripecall") else call.error and NOT_SHOWN
+    told = [payment.pk, payment.subject_id, *(refund.pk for refund in story.refunds), *(event.pk for event in story.events)]
+    acts = AuditEntry.objects.filter(target_id__in=[pk for pk in told if pk]).select_related("actor")
+    story.acts = bounded("acts", acts.order_by("pk"))
     # Stripe's times are whole seconds, ours are finer: what shares a second stays in the order of telling.
     story.steps = sorted(_steps(story), key=lambda step: step.at.replace(microsecond=0))
     return story
@@ -102,10 +122,38 @@ def _product(payment: Payment) -> str:
 
 
 def _steps(story: Story) -> Iterator[Step]:
+    """Everything that is known with its time; what caused something before what followed from it."""
+    yield from _facts_of_payment(story)
+    yield from _facts_of_refunds(story.refunds)
+    yield from _facts_of_disputes(story.disputes)
+    for event in story.events:
+        tone = "bad" if event.last_error else "quiet"
+        detail = " ".join(filter(None, (f"{event.pk}, {event.state}", event.last_error)))
+        yield Step(at=event.created_at, what=f"Event {event.type}", tone=tone, detail=detail, kind="event")
+    for transfer in story.transfers:
+        moved = f"{money(transfer.amount_minor, transfer.currency)}, debit {transfer.debit_id}, credit {transfer.credit_id}"
+        yield Step(at=transfer.occurred_at, what=f"Booked: {transfer.memo}", tone="quiet", detail=moved, kind="booking")
+    for happening in story.happenings:
+        tone = "good" if happening.went_well else "bad"
+        yield Step(at=happening.at, what=happening.what, tone=tone, detail=happening.detail, kind="mail")
+    for act in story.acts:
+        what = act.action.partition(".")[2].replace("_", " ").capitalize()
+        why = f": {act.reason}" if act.reason else ""
+        yield Step(at=act.at, what=f"Staff: {what}", tone="act", detail=f"by {act.actor or 'the system'}{why}", kind="act")
+
+
+def _beginning(story: Story) -> tuple[str, str, str]:
+    payment = story.payment
+    if payment.purpose == UNMATCHED or payment.assigned_at:
+        return "Taken in", "quiet", f"{story.amount}, which named nothing of ours"
+    return "Started", "quiet", f"{story.amount}, by {payment.get_via_display()}"
+
+
+def _facts_of_payment(story: Story) -> Iterator[Step]:
     payment = story.payment
     failure = " ".join(filter(None, [payment.failure_message, payment.failure_code and f"({payment.failure_code})"]))
     facts = (
-        (payment.created_at, "Started", "quiet", f"{story.amount}, by {payment.get_via_display()}"),
+        (payment.created_at, *_beginning(story)),
         (payment.processing_at, "Processing at the bank", "quiet", ""),
         (payment.failed_at, "Failed", "bad", failure),
         (payment.paid_at, "Paid", "good", story.amount),
@@ -113,7 +161,10 @@ def _steps(story: Story) -> Iterator[Step]:
         (payment.expired_at, "Expired", "bad", "The checkout page was not completed."),
     )
     yield from _known(facts)
-    for refund in story.refunds:
+
+
+def _facts_of_refunds(refunds: Sequence[Refund]) -> Iterator[Step]:
+    for refund in refunds:
         amount = money(refund.amount_minor, refund.currency)
         asked = f"{amount}, by {refund.requested_by}" if refund.requested_by else amount
         yield from _known(
@@ -124,7 +175,10 @@ def _steps(story: Story) -> Iterator[Step]:
                 (refund.canceled_at, "Refund canceled", "bad", f"{amount} {refund.failure_reason}".strip()),
             )
         )
-    for dispute in story.disputes:
+
+
+def _facts_of_disputes(disputes: Sequence[Dispute]) -> Iterator[Step]:
+    for dispute in disputes:
         amount = money(dispute.amount_minor, dispute.currency)
         yield from _known(
             (

@@ -11,8 +11,9 @@ from django.utils.safestring import SafeString
 
 from payments.admin.finding import events_matching, payments_matching
 from payments.admin.lists import ChoiceFilter, ReadOnly
+from payments.admin.replaying import Replaying
 from payments.admin.showing import link, link_by_id, moment, pill, pretty
-from payments.facts import EVENTS
+from payments.following import handled_types
 from payments.models import Payment, StripeCall, StripeEvent
 
 
@@ -20,11 +21,11 @@ class EventTypeFilter(ChoiceFilter):
     title = "type"
     parameter_name = "type"
     column = "type"
-    values = [(name, name) for name in sorted(EVENTS)]
+    values = [(name, name) for name in handled_types()]
 
 
 @admin.register(StripeEvent)
-class StripeEventAdmin(ReadOnly):
+class StripeEventAdmin(Replaying, ReadOnly):
     list_display = ("received", "type", "state_pill", "object_id", "id", "source", "deliveries", "attempts")
     list_display_links = ("type",)
     list_filter = ("state", "source", EventTypeFilter)

@@ -40,6 +40,7 @@ class StripeEvent(models.Model):
     next_attempt_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [("replay_event", "Can replay events")]
         indexes = [
             models.Index(
                 name="stripeevent_unfinished",
@@ -47,6 +48,7 @@ class StripeEvent(models.Model):
                 condition=Q(state__in=["received", "parked", "failed"]),
             ),
             models.Index(name="stripeevent_waiting", fields=["waiting_for"], condition=Q(state="parked")),
+            models.Index(name="stripeevent_dead", fields=["received_at"], condition=Q(state="dead")),
         ]
         constraints = [
             models.CheckConstraint(

@@ -37,6 +37,9 @@ class Payment(models.Model):
     purpose = models.CharField(max_length=30)
     subject_id = IdentifierField(max_length=40, blank=True, default="", db_index=True)
     destination = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="payments")
+    # Money that may be spent before it is asked back goes into one account and is taken back from another, so that a
+    # refund or dispute can always be booked; the product then settles between the two. Null: the destination itself.
+    returns_from = models.ForeignKey(LedgerAccount, models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     via = models.CharField(max_length=8, choices=Via)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -51,6 +54,8 @@ class Payment(models.Model):
     checkout_session = IdentifierField(max_length=255, null=True, blank=True, unique=True)
     payment_intent = IdentifierField(max_length=255, null=True, blank=True, unique=True)
     charge = IdentifierField(max_length=255, null=True, blank=True, unique=True)
+    invoice = IdentifierField(max_length=255, null=True, blank=True, unique=True)
+    period_end = models.DateTimeField(null=True, blank=True, help_text="Of an invoice: the end of the time that it buys.")
     receipt_url = models.TextField(blank=True, default="")
 
     idempotency_scope = IdentifierField(max_length=80, null=True, blank=True)
@@ -68,10 +73,22 @@ class Payment(models.Model):
     failure_message = models.TextField(blank=True, default="")
     refunded_minor = models.BigIntegerField(default=0, help_text="Refunds posted and not reversed.")
     disputed_minor = models.BigIntegerField(default=0, help_text="Funds withdrawn by disputes and not reinstated.")
+    # db_default: versions that do not know the column yet go on inserting while this one is being rolled out.
+    seen_refunded_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="The most that a charge showed as refunded; sweep fetches refunds that we lack."
+    )
     status = models.CharField(max_length=10, default="open", choices=[(s, s) for s in states.PAYMENT_STATUSES])
+    # Money that came past us and was given to a subject by staff: its transfers go through the unmatched account.
+    assigned_at = models.DateTimeField(null=True, blank=True)
+    assigned_to = IdentifierField(max_length=40, null=True, blank=True, help_text="The subject that staff chose.")
 
     class Meta:
-        permissions = [("refund_payment", "Can refund payments")]
+        permissions = [("refund_payment", "Can refund payments"), ("assign_payment", "Can assign unmatched payments")]
+        indexes = [
+            models.Index(name="payment_unmatched", fields=["id"], condition=Q(purpose="unmatched")),
+            models.Index(name="payment_of_customer", fields=["stripe_customer"], condition=Q(stripe_customer__isnull=False)),
+            models.Index(name="payment_refunds_unseen", fields=["id"], condition=Q(seen_refunded_minor__gt=F("refunded_minor"))),
+        ]
         constraints = [
             models.UniqueConstraint(name="payment_idempotency_key_once", fields=["idempotency_scope", "idempotency_key"]),
             models.CheckConstraint(name="payment_amount_positive", condition=Q(amount_minor__gt=0)),
@@ -83,6 +100,10 @@ class Payment(models.Model):
             models.CheckConstraint(
                 name="payment_money_only_when_paid",
                 condition=Q(paid_at__isnull=False) | Q(refunded_minor=0, disputed_minor=0),
+            ),
+            models.CheckConstraint(
+                name="payment_assigned_to_something",
+                condition=Q(assigned_at=None, assigned_to=None) | Q(assigned_at__isnull=False, assigned_to__isnull=False),
             ),
             models.CheckConstraint(name="payment_status_follows_from_facts", condition=_status_follows_from_facts()),
         ]
@@ -105,7 +126,7 @@ class Payment(models.Model):
         if not self.paid_at:
             return 0
         given = self.refunds.exclude(status__in=["failed", "canceled"]).aggregate(total=models.Sum("amount_minor"))["total"]
-        return self.amount_minor - (given or 0)
+        return max(0, self.amount_minor - (given or 0))
 
 
 class Refund(models.Model):
@@ -125,8 +146,15 @@ class Refund(models.Model):
     canceled_at = models.DateTimeField(null=True, blank=True)
     failure_reason = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=9, default="pending", choices=[(s, s) for s in states.REFUND_STATUSES])
+    booked = models.BooleanField(
+        default=False, db_default=False, help_text="Off while it waits for the news that an earlier refund failed."
+    )
 
     class Meta:
+        indexes = [
+            models.Index(name="refund_made", fields=["created_at"]),
+            models.Index(name="refund_not_through", fields=["created_at"], condition=Q(status__in=["pending", "failed"])),
+        ]
         constraints = [
             models.CheckConstraint(name="refund_amount_positive", condition=Q(amount_minor__gt=0)),
             models.CheckConstraint(
@@ -140,11 +168,6 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stripe_id or self.id} {Money(self.amount_minor, self.currency).display()} {self.status}"
-
-    @property
-    def counts(self) -> bool:
-        """Whether its money has left us: Stripe knows it, and it has neither failed nor been canceled."""
-        return self.stripe_id is not None and self.status in {"pending", "succeeded"}
 
 
 class Dispute(models.Model):
@@ -164,6 +187,7 @@ class Dispute(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        indexes = [models.Index(name="dispute_opened", fields=["opened_at"])]
         constraints = [models.CheckConstraint(name="dispute_amount_positive", condition=Q(amount_minor__gt=0))]
 
     def __str__(self) -> str:

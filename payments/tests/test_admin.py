@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.factories import PASSWORD
+from donations.receipts import send_receipt
 from donations.tests.factories import payment_of, pending_donation
 from payments.admin.showing import change_url, list_url
 from payments.models import Dispute, LedgerAccount, Payment, Refund, StripeCall, StripeEvent, Transfer
@@ -43,7 +44,7 @@ def test_the_page_tells_the_story_in_order_of_time(root: Client, story: Story) -
 
     answer = root.get(change_url(Payment, story.payment.pk))
 
-    assert [step.what for _, step in answer.context["steps"] if step.what != "Started"] == [
+    assert [step.what for _, step in answer.context["steps"] if step.kind == "fact" and step.what != "Started"] == [
         "Paid",
         "Refund made",
         "Refund succeeded",
@@ -64,6 +65,44 @@ def test_the_page_tells_the_story_in_order_of_time(root: Client, story: Story) -
     }
     shown = answer.context["story"]
     assert (shown.amount, shown.refunded, shown.disputed, shown.net) == ("$25.00", "$5.00", "$0.00", "$20.00")
+
+
+def test_one_timeline_holds_facts_events_bookings_mails_and_acts(root: Client) -> None:
+    donation = pending_donation(amount_minor=2500)
+    told = Story(payment_of(donation))
+    settle_events(told.succeeded(), source="webhook")
+    send_receipt(donation.pk)
+    request_refund(payment_id=told.payment.pk, amount_minor=100, note="asked us", requested_by=User.objects.get())
+
+    steps = [step for _, step in root.get(change_url(Payment, told.payment.pk)).context["steps"]]
+
+    assert [step.what for step in steps if step.kind == "event"] == [
+        "Event charge.succeeded",
+        "Event payment_intent.succeeded",
+        "Event checkout.session.completed",
+        "Event charge.updated",
+    ]
+    assert [(step.what, step.detail) for step in steps if step.kind == "booking"] == [
+        ("Booked: paid", f"$25.00, debit stripe:usd, credit {told.payment.destination_id}")
+    ]
+    assert [(step.what, step.tone) for step in steps if step.kind == "mail"] == [("Receipt mailed", "good")]
+    assert [(step.what, step.detail) for step in steps if step.kind == "act"] == [
+        ("Staff: Refund requested", "by root@example.org: asked us")
+    ]
+    assert [step.at.replace(microsecond=0) for step in steps] == sorted(step.at.replace(microsecond=0) for step in steps)
+
+
+def test_a_receipt_that_could_not_be_mailed_is_told_as_such(root: Client, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "nowhere.Backend"
+    donation = pending_donation()
+    settle_events(Story(payment_of(donation)).succeeded(), source="webhook")
+    send_receipt(donation.pk)
+
+    steps = [step for _, step in root.get(change_url(Payment, donation.payment_id)).context["steps"]]
+
+    [mail] = [step for step in steps if step.kind == "mail"]
+    assert (mail.what, mail.tone) == ("Receipt not mailed", "bad")
+    assert "No module named" in mail.detail
 
 
 def test_the_page_links_to_every_row_behind_it(root: Client, story: Story) -> None:

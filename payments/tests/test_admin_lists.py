@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.tests.factories import PASSWORD
 from campaigns.models import Campaign
+from conventions import admin_lists
 from donations.models import Donation, Donor, Receipt, Supporter
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
 from payments.admin import lists
@@ -57,14 +58,14 @@ def fill(model: Any, rows: int) -> None:
 
 # Queries of an open list, the two of session and user among them; constant at any number of rows.
 QUERIES = {
-    Payment: 5,
+    Payment: 6,
     Refund: 5,
     Dispute: 5,
     Transfer: 5,
     StripeEvent: 5,
     StripeCall: 5,
     LedgerAccount: 4,
-    Donation: 6,
+    Donation: 7,
     Donor: 5,
     Supporter: 5,
     Receipt: 4,
@@ -99,12 +100,12 @@ def test_the_page_of_a_payment_takes_as_many_queries_however_much_happened(root:
     story = told(1)[0]
     url = f"/admin/payments/payment/{story.payment.pk.replace('_', '_5F')}/change/"
     root.get(url)  # content types are looked up once
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         root.get(url)
     settle_events([story.event("charge.updated", story.charge(), 1000 + n, previous={}) for n in range(60)], source="webhook")
     for _ in range(5):
         request_refund(payment_id=story.payment.pk, amount_minor=1, requested_by=None)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         root.get(url)
 
 
@@ -137,7 +138,7 @@ def test_a_full_last_page_is_the_last() -> None:
 
 
 def test_pages_end_where_they_would_cost_too_much(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "MOST_PAGES", 2)
+    monkeypatch.setattr(admin_lists, "MOST_PAGES", 2)
     monkeypatch.setattr(lists.ReadOnly, "list_per_page", 3)
     for _ in range(10):
         pending_donation()
@@ -217,6 +218,44 @@ def test_payments_are_found_by_any_whole_id_and_by_address(root: Client) -> None
     found = {term: [p.pk for p in root.get(list_url(Payment, q=term)).context["cl"].result_list] for term in terms}
 
     assert found == {term: [payment.pk] for term in terms}
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("25.00", ["usd 2500", "eur 2500", "jpy 25"]),
+        ("25", ["usd 2500", "eur 2500", "jpy 25"]),
+        ("$25", ["usd 2500"]),
+        ("$ 25.00", ["usd 2500"]),
+        ("25 EUR", ["eur 2500"]),
+        ("¥25", ["jpy 25"]),
+        ("2,500.00", ["usd 250000", "jpy 2500"]),
+        ("25.001", []),
+        ("26", []),
+        ("$", []),
+        ("25.00.00", []),
+    ],
+)
+@pytest.mark.parametrize("model", [Payment, Donation])
+def test_an_amount_finds_what_it_means_in_each_currency(root: Client, model: Any, term: str, found: list[str]) -> None:
+    for currency, amount_minor in (("usd", 2500), ("usd", 250_000), ("eur", 2500), ("jpy", 25), ("jpy", 2500)):
+        campaign = CampaignFactory(currency=currency, goal_minor=None)
+        pending_donation(campaign=campaign, amount_minor=amount_minor, display_name="25 dollars")
+
+    rows = root.get(list_url(model, q=term)).context["cl"].result_list
+
+    assert sorted(f"{row.currency} {row.amount_minor}" for row in rows) == sorted(found)
+
+
+def test_a_currency_narrows_both_lists(root: Client) -> None:
+    for currency in ("usd", "eur"):
+        donation = pending_donation(campaign=CampaignFactory(currency=currency))
+        settle_events(Story(payment_of(donation)).succeeded(), source="webhook")
+
+    for model in (Payment, Donation):
+        page = root.get(list_url(model, currency="eur"))
+        assert [row.currency for row in page.context["cl"].result_list] == ["eur"]
+        assert ["?currency=usd" in page.content.decode(), "?currency=gbp" in page.content.decode()] == [True, False]
 
 
 def test_half_an_id_finds_nothing(root: Client) -> None:

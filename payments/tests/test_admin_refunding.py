@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts import audit
+from accounts.models import AuditEntry, User
 from accounts.tests.factories import UserFactory
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
 from payments import stripe_gateway
@@ -78,7 +78,7 @@ def refund_url(payment: Payment) -> str:
 def opened_form(client: Client, payment: Payment, **written: str) -> dict[str, str]:
     """The refund form as the page shows it, with what staff wrote into it."""
     page = client.get(refund_url(payment)).content.decode()
-    hidden = dict(re.findall(r'type="hidden" name="(ticket|seen_minor)" value="([^"]+)"', page))
+    hidden = dict(re.findall(r'type="hidden" name="(ticket|seen_refundable_minor)" value="([^"]+)"', page))
     return {**hidden, "amount": "25.00", "reason": "", "note": "", **written}
 
 
@@ -119,14 +119,52 @@ def test_the_form_offers_what_is_left(clerk: Client, story: Story) -> None:
 
     assert '<input type="text" name="amount" value="20.00"' in page
     assert "<strong>$20.00</strong>" in page
+    assert "will be owed" not in page
 
 
-def test_a_refund_is_logged_with_who_how_much_why_and_which(clerk: Client, story: Story, stripe: Stripe) -> None:
-    clerk.post(refund_url(story.payment), opened_form(clerk, story.payment, reason="requested_by_customer"))
+def test_a_refund_leaves_a_line_with_who_how_much_why_and_which(clerk: Client, story: Story, stripe: Stripe) -> None:
+    form = opened_form(clerk, story.payment, amount="5.00", reason="requested_by_customer", note="Asked by telephone")
+    clerk.post(refund_url(story.payment), form)
 
-    entry = LogEntry.objects.get()
-    sentence = f"Refunded $25.00 (requested by customer): {Refund.objects.get().pk}."
-    assert (entry.user.email, entry.object_id, entry.change_message) == ("clerk@example.org", story.payment.pk, sentence)
+    entry = AuditEntry.objects.get()
+    assert (str(entry.actor), entry.action, entry.target_id, entry.reason) == (
+        "clerk@example.org",
+        "payment.refund_requested",
+        story.payment.pk,
+        "Asked by telephone",
+    )
+    assert entry.before == {"refundable": "25.00"}
+    assert entry.after == {
+        "refundable": "20.00",
+        "refund": Refund.objects.get().pk,
+        "told_to_stripe": "requested_by_customer",
+    }
+
+
+def test_a_refund_that_cannot_be_recorded_is_neither_made_nor_sent(
+    clerk: Client, story: Story, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = opened_form(clerk, story.payment)
+
+    def fail(**fields: Any) -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(audit, "record", fail)
+    with pytest.raises(RuntimeError, match="disk full"):
+        clerk.post(refund_url(story.payment), form)
+
+    assert not Refund.objects.exists()
+    assert stripe.sent == []
+
+
+def test_sending_again_leaves_a_line_of_its_own(clerk: Client, story: Story, stripe: Stripe) -> None:
+    refund = request_refund(payment_id=story.payment.pk, amount_minor=100, requested_by=None)
+    args = [pk.replace("_", "_5F") for pk in (story.payment.pk, refund.pk)]
+
+    clerk.post(reverse("admin:payments_payment_send_refund", args=args))
+
+    lines = list(AuditEntry.objects.order_by("pk").values_list("action", "actor__email"))
+    assert lines == [("payment.refund_requested", None), ("payment.refund_sent_again", "clerk@example.org")]
 
 
 def test_who_may_only_look_cannot_refund(story: Story, stripe: Stripe) -> None:
@@ -134,14 +172,14 @@ def test_who_may_only_look_cannot_refund(story: Story, stripe: Stripe) -> None:
 
     page = looker.get(change_url(Payment, story.payment.pk)).content.decode()
     seen = looker.get(refund_url(story.payment))
-    posted = looker.post(refund_url(story.payment), {"amount": "25.00", "ticket": "t" * 24, "seen_minor": "2500"})
+    posted = looker.post(refund_url(story.payment), {"amount": "25.00", "ticket": "t" * 24, "seen_refundable_minor": "2500"})
 
     assert (seen.status_code, posted.status_code) == (403, 403)
     assert "Refund…" not in page
     assert not Refund.objects.exists()
     assert not StripeCall.objects.exists()
     assert stripe.sent == []
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 def test_who_may_not_see_payments_cannot_refund_one(story: Story, stripe: Stripe) -> None:
@@ -167,7 +205,7 @@ def test_a_refund_too_large_is_told_and_makes_nothing(clerk: Client, story: Stor
     assert "all of it</textarea>" in page
     assert not Refund.objects.exists()
     assert stripe.sent == []
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize("amount", ["", "abc", "0", "-5", "10.001", "1e3000", "NaN", "１０"])
@@ -183,7 +221,7 @@ def test_a_form_sent_twice_refunds_once(clerk: Client, story: Story, stripe: Str
     form = opened_form(clerk, story.payment, amount="5.00")
     clerk.post(refund_url(story.payment), form)
 
-    again = clerk.post(refund_url(story.payment), {**form, "seen_minor": "2000"})
+    again = clerk.post(refund_url(story.payment), {**form, "seen_refundable_minor": "2000"})
 
     assert "This form was sent before" in again.content.decode()
     assert Refund.objects.count() == 1
@@ -196,7 +234,7 @@ def test_a_form_that_does_not_know_of_the_last_refund_is_shown_again(clerk: Clie
 
     answer = clerk.post(refund_url(story.payment), form)
 
-    assert "What can be refunded has changed since this form was opened." in answer.content.decode()
+    assert "What can be refunded has changed since this form was opened: now it is $20.00." in answer.content.decode()
     assert Refund.objects.count() == 1
     assert stripe.sent == []
 
@@ -209,7 +247,7 @@ def test_a_timeout_keeps_the_refund_and_says_so(clerk: Client, story: Story, str
     page = answer.content.decode()
     refund = Refund.objects.get()
     assert (refund.stripe_id, refund.status, refund.amount_minor) == (None, "pending", 1000)
-    assert "The payment service did not answer in time. The refund of $10.00 is written down" in page
+    assert "The refund of $10.00 is written down and the sweep sends it: do not refund again." in page
     assert "Send again" in page
     assert Payment.objects.get().refunded_minor == 0
 

@@ -135,6 +135,27 @@ def test_an_amount_written_otherwise_is_the_same_request(stripe: responses.Reque
     assert told == [200, 200, 200, 200]
 
 
+def test_a_retry_gets_its_first_answer_whatever_became_of_the_campaign(
+    stripe: responses.RequestsMock, campaign: Campaign
+) -> None:
+    stripe.post(SESSIONS, json=ANSWER)
+    body = {"amount": 25, "campaign_id": campaign.pk}
+    first = give(body, "key-1")
+    Campaign.objects.update(state="paused", minimum_minor=10_000)
+    assert (give(body, "key-1").status_code, give(body, "key-1").json()) == (200, first.json())
+    late = give(body, "key-2")
+    assert (late.status_code, late.json()["code"]) == (409, "campaign_not_live")
+    odd = give(body | {"amount": -25}, "key-1")
+    assert (odd.status_code, odd.json()["code"]) == (400, "amount_too_small")
+    assert (Payment.objects.count(), StripeCall.objects.count(), len(stripe.calls)) == (1, 1, 1)
+
+
+def test_a_refused_session_leaves_payment_and_gift_abandoned(stripe: responses.RequestsMock, campaign: Campaign) -> None:
+    stripe.post(SESSIONS, json={"error": {"type": "invalid_request_error", "message": "No."}}, status=400)
+    assert give({"amount": 25, "campaign_id": campaign.pk}).status_code == 400
+    assert (Payment.objects.get().status, Donation.objects.get().state) == ("canceled", "abandoned")
+
+
 def test_two_clients_may_use_the_same_key(stripe: responses.RequestsMock, campaign: Campaign) -> None:
     stripe.post(SESSIONS, json=ANSWER)
     stripe.post(SESSIONS, json=ANSWER | {"id": "cs_test_2"})

@@ -72,7 +72,8 @@ def session(**fields: Any) -> dict[str, Any]:
     ("fields", "fact"),
     [
         ({"status": "open", "payment_status": "unpaid"}, {}),
-        ({"status": "complete", "payment_status": "paid"}, {"paid_at": T2}),
+        ({"status": "complete", "payment_status": "paid", "payment_intent": "pi_1"}, {"paid_at": T2}),
+        ({"status": "complete", "payment_status": "paid"}, {}),  # it sold a subscription: its invoice has the money
         ({"status": "complete", "payment_status": "unpaid"}, {"processing_at": T2}),
         ({"status": "complete", "payment_status": "no_payment_required"}, {}),
         ({"status": "open", "payment_status": "paid"}, {}),
@@ -135,7 +136,8 @@ def test_exactly_the_events_that_change_the_books_are_ours() -> None:
         "charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated",
         "charge.dispute.funds_withdrawn", "charge.dispute.updated", "charge.refunded", "charge.succeeded", "charge.updated",
         "checkout.session.async_payment_failed", "checkout.session.async_payment_succeeded", "checkout.session.completed",
-        "checkout.session.expired", "payment_intent.canceled", "payment_intent.payment_failed",
+        "checkout.session.expired", "invoice.paid", "invoice_payment.paid",
+        "payment_intent.canceled", "payment_intent.payment_failed",
         "payment_intent.processing", "payment_intent.succeeded", "refund.created", "refund.failed", "refund.updated",
     ]  # fmt: skip
 

@@ -115,7 +115,11 @@ BROKEN = {
     ),
     "donation's time": (
         "UPDATE donations_donation SET paid_at = '2001-01-01 00:00:00+00:00'",
-        "{donation} is partially_refunded, but its payment {pay} makes it partially_refunded",
+        "{donation} was paid at 2001-01-01 00:00:00+00:00, but its payment {pay} at {paid_at}",
+    ),
+    "tally's last gift": (
+        "UPDATE campaigns_campaigntally SET last_donation_at = '2001-01-01 00:00:00+00:00'",
+        "{campaign}: the tally says that the last gift was made at 2001-01-01 00:00:00+00:00, its donations say {given_at}",
     ),
     "payment's subject": (
         "UPDATE payments_payment SET subject_id = 'donation_other'",
@@ -162,6 +166,8 @@ def test_a_broken_row_is_named(name: str, story: Story, corrupt: Callable[[str],
         "dp": f"dp_{story.number}",
         "donation": donation.pk,
         "donor": donation.donor_id,
+        "paid_at": donation.payment.paid_at,
+        "given_at": donation.created_at,
         "campaign": donation.campaign_id,
         "campaign_account": donation.campaign.account,
     }

@@ -64,7 +64,7 @@ def test_a_refund_is_written_down_with_its_call_and_moves_no_money_yet(story: St
         payment_id=story.payment.pk, amount_minor=700, reason="duplicate", note="asked by phone", requested_by=staff
     )
     call = StripeCall.objects.get(subject_id=refund.pk)
-    assert (refund.status, refund.stripe_id, refund.counts, refund.requested_by, refund.note) == (
+    assert (refund.status, refund.stripe_id, refund.booked, refund.requested_by, refund.note) == (
         "pending", None, False, staff, "asked by phone",
     )  # fmt: skip
     assert call.params == {

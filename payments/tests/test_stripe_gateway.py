@@ -15,6 +15,8 @@ from payments.errors import CardDeclined, StripeBusy, StripeRefused, StripeTimeo
 STRIPE = "http://127.0.0.1:9/v1"
 SESSIONS = f"{STRIPE}/checkout/sessions"
 
+pytestmark = pytest.mark.django_db  # every call is counted
+
 
 @pytest.fixture(autouse=True)
 def _one_try(settings: Any) -> None:

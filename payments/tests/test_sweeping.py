@@ -67,7 +67,10 @@ def stray_payment() -> tuple[Story, list[Envelope]]:
 
 
 def test_with_nothing_left_over_nothing_is_done(asked: list[str]) -> None:
-    assert sweep() == {"events": 0, "unmatched": 0, "sessions": 0, "refunds": 0, "receipts": 0}
+    done = sweep()
+    assert {name for name, count in done.items() if count} == set()
+    told = {"events", "unmatched", "sessions", "lost_sessions", "refunds", "fetched_refunds", "receipts", "alerts", "failed"}
+    assert told <= set(done)
     assert asked == []
 
 
@@ -196,10 +199,24 @@ def test_sessions_that_failed_for_good_do_not_hold_up_later_ones_for_ever(monkey
     assert Payment.objects.get(pk=ended.payment.pk).status == "expired"
 
 
-def test_when_stripe_is_down_the_sweep_asks_once_and_leaves_the_rest(asked: list[str]) -> None:
-    stories = [old_session(n) for n in range(3)]
+def test_when_stripe_is_down_the_sweep_asks_three_times_and_leaves_the_rest(asked: list[str]) -> None:
+    stories = [old_session(n) for n in range(5)]
     assert sweep()["sessions"] == 0
-    assert asked == [stories[0].session_id]
+    assert asked == [story.session_id for story in stories[:3]]
+    sweep()  # those that were not asked for come first
+    assert asked[3:] == [story.session_id for story in stories[3:]]
+
+
+def test_a_step_that_breaks_does_not_keep_the_others_from_being_done(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(story.refunded("a", 700, at=100, in_all=700)[0])
+    wait(minutes=16)
+    ended = old_session(1)
+    monkeypatch.setattr(stripe_gateway, "retrieve_intent", lambda intent: {"object": "payment_intent", "id": intent})
+    expired = ended.session("expired", "unpaid", intent=False)
+    monkeypatch.setattr(stripe_gateway, "retrieve_session", lambda session: expired)
+    assert sweep()["sessions"] == 1
+    assert Payment.objects.get(pk=ended.payment.pk).status == "expired"
+    assert StripeEvent.objects.get().state == "parked"
 
 
 def test_an_unsent_refund_is_sent_after_a_minute(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,11 +91,13 @@ def statements(context: CaptureQueriesContext) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_paid_gift_costs_at_most_fourteen_statements_in_one_transaction(paid: str) -> None:
+def test_a_paid_gift_costs_nine_journeys_to_postgresql_in_one_transaction(paid: str) -> None:
+    """Statements that do not need each other's answer travel together there; SQLite, which is no journey away, takes
+    them one by one."""
     with CaptureQueriesContext(connection) as context:
         assert deliver(paid).status_code == 200
     told = statements(context)
-    assert len(told) <= 14, told
+    assert len(told) == {"postgresql": 9, "sqlite": 13}[connection.vendor], told
     assert [sql.split()[0] for sql in told].count("BEGIN") == 1
     assert told[0].startswith("BEGIN")
     assert told[-1] == "COMMIT"

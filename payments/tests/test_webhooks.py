@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.test import Client
+from django.urls import reverse
+from djstripe.models import Event, WebhookEndpoint, WebhookEventTrigger
 
 from donations.models import Donation
 from donations.tests.factories import pending_donation
@@ -18,7 +20,9 @@ from payments.models import Payment, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.tests.stripe_objects import Story
 
-ROUTES = ["/api/payments/stripe/webhook", "/api/payments/webhook", "/api/finances/webhooks/stripe", "/webhook"]
+UUID = "6f1f9c5a-3f7b-4f0e-9d0c-0a4a5e0f2b11"
+DJSTRIPE = f"/stripe/webhook/{UUID}"
+ROUTES = ["/api/payments/stripe/webhook", "/api/payments/webhook", "/api/finances/webhooks/stripe", "/webhook", DJSTRIPE]
 PATHS = [path for route in ROUTES for path in (route, f"{route}/")]
 SECRET = "whsec_tests"
 APPS = ("payments", "campaigns", "donations", "accounts", "django_tasks_database", "djstripe")
@@ -143,6 +147,33 @@ def test_a_genuine_signature_is_accepted(name: str, paid: str) -> None:
 def test_while_a_secret_is_rotated_both_are_good(secret: str, paid: str, settings: Any) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = ("whsec_old", "whsec_new")
     assert deliver(paid, signature=signed(paid.encode(), secret=secret)).status_code == 200
+
+
+def dj_stripes_endpoint(secret: str = "whsec_of_dj_stripe") -> None:
+    WebhookEndpoint.objects.create(
+        id="we_1", djstripe_uuid=UUID, secret=secret, url="https://x.org" + DJSTRIPE, enabled_events=["*"], status="enabled",
+    )  # fmt: skip
+
+
+def test_dj_stripes_own_address_is_the_one_that_dj_stripe_gives_out() -> None:
+    assert reverse("djstripe:djstripe_webhook_by_uuid", kwargs={"uuid": UUID}) == DJSTRIPE
+
+
+def test_the_secret_that_dj_stripe_keeps_for_its_endpoint_counts_there_and_none_of_its_own_work_is_done(paid: str) -> None:
+    dj_stripes_endpoint()
+    signature = signed(paid.encode(), secret="whsec_of_dj_stripe")
+    assert deliver(paid, path=ROUTES[0], signature=signature).status_code == 400
+    assert deliver(paid, path=DJSTRIPE.replace("6f1f", "0000"), signature=signature).status_code == 400
+    assert StripeEvent.objects.count() == 0
+    assert deliver(paid, path=DJSTRIPE, signature=signature).status_code == 200
+    assert Donation.objects.get().state == "paid"
+    assert (Event.objects.count(), WebhookEventTrigger.objects.count()) == (0, 0)
+
+
+def test_an_endpoint_without_a_secret_opens_nothing(paid: str) -> None:
+    dj_stripes_endpoint(secret="")
+    assert deliver(paid, path=DJSTRIPE, signature=signed(paid.encode(), secret="")).status_code == 400
+    assert StripeEvent.objects.count() == 0
 
 
 def test_a_retired_secret_is_refused(paid: str, settings: Any) -> None:

@@ -96,6 +96,7 @@ def control(running: Control) -> Control:
     """A sandbox that has forgotten every earlier test."""
     running.post("reset", keep_endpoints=False)
     running.post("settings", settle_soon_s=3600, settle_late_s=7200, balance_delay_s=0, retry_after_s=[60, 600, 3600])
+    running.post("settings", settlement_currencies=[])
     return running
 
 

@@ -1,4 +1,4 @@
-/* The account page: gifts, profile, and leaving. */
+/* The account page: gifts, purchases, sessions, Stripe's billing page, and leaving. */
 
 import "./account_forms.js";
 import { call, clearRefusal, money, once, ownPath, Refused } from "./api.js";
@@ -13,11 +13,9 @@ const STATES = {
   abandoned: "Not completed",
 };
 
-const more = document.getElementById("gifts-more");
 const leaving = document.getElementById("delete-form");
-let next = "/api/donations/mine";
+const portal = document.getElementById("portal-form");
 
-more.addEventListener("click", loadGifts);
 leaving.addEventListener("submit", (event) => {
   event.preventDefault();
   once(leaving, async () => {
@@ -26,51 +24,118 @@ leaving.addEventListener("submit", (event) => {
     location.assign("/");
   });
 });
-await loadGifts();
+portal?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  once(portal, async () => {
+    clearRefusal(portal);
+    const { url } = await call("POST", "/api/finances/api/subscription/portal/", { body: {} });
+    if (!/^https?:\/\//.test(url)) throw new Refused("The billing page has no address. Please try again.");
+    location.assign(url);
+  });
+});
+if (portal) document.getElementById("portal").disabled = false; // from here on, pressing it does what it says
+await Promise.all([
+  table("gifts", "/api/donations/mine", giftRow),
+  table("purchases", "/api/finances/api/purchases/", purchaseRow),
+  table("sessions", "/api/finances/api/consumption/", sessionRow),
+]);
 
-async function loadGifts() {
-  const error = document.getElementById("gifts-error");
-  error.hidden = true;
-  more.disabled = true;
-  try {
-    const page = await call("GET", next);
-    document.getElementById("gifts").append(...page.results.map(row));
-    document.getElementById("gifts-frame").hidden = !document.getElementById("gifts").children.length;
-    document.getElementById("gifts-empty").hidden = document.getElementById("gifts").children.length > 0;
-    next = page.next && ownPath(page.next);
-    more.hidden = !next;
-  } catch (refusal) {
-    if (!(refusal instanceof Refused)) throw refusal;
-    error.textContent = refusal.sentence;
-    error.hidden = false;
-    more.hidden = false;
+/** Fill the table of that name, page by page, from a list of the API. Does nothing where the page has no such table. */
+async function table(name, path, row) {
+  const part = (which) => document.getElementById(which ? `${name}-${which}` : name);
+  if (!part()) return;
+  let next = path;
+  part("more").addEventListener("click", load);
+  await load();
+
+  async function load() {
+    part("error").hidden = true;
+    part("more").disabled = true;
+    try {
+      const page = await call("GET", next);
+      part().append(...page.results.map(row));
+      part("frame").hidden = !part().children.length;
+      part("empty").hidden = part().children.length > 0;
+      next = page.next && ownPath(page.next);
+      part("more").hidden = !next;
+    } catch (refusal) {
+      if (!(refusal instanceof Refused)) throw refusal;
+      part("error").textContent = refusal.sentence;
+      part("error").hidden = false;
+      part("more").hidden = false;
+    }
+    part("more").disabled = false;
   }
-  more.disabled = false;
 }
 
-function row(gift) {
+function giftRow(gift) {
   const line = document.createElement("tr");
   line.dataset.donationId = gift.id;
   const campaign = Object.assign(document.createElement("a"), {
     href: `/campaigns/${encodeURIComponent(gift.campaign_slug)}`,
     textContent: gift.campaign_title,
   });
-  const state = Object.assign(document.createElement("span"), {
-    className: `badge${gift.state === "paid" ? " good" : ""}`,
-    textContent: STATES[gift.state] || gift.state,
-  });
-  const amount = cell(money(gift.amount, gift.currency));
-  amount.className = "number";
-  line.append(cell(timeElement(gift.paid_at || gift.created_at)), cell(campaign), amount, cell(state), cell(receipt(gift)));
+  const state = stateBadge(gift.state);
   if (gift.state === "partially_refunded") state.textContent += `: ${money(gift.refunded_amount, gift.currency)}`;
+  const amount = money(gift.amount, gift.currency);
+  const receipt = receiptLink(gift.receipt_url, `Receipt of ${amount} to ${gift.campaign_title}`);
+  line.append(day(gift.paid_at || gift.created_at), cell(campaign), number(amount), cell(state), cell(receipt));
   return line;
 }
 
-function receipt(gift) {
-  if (!/^https?:\/\//.test(gift.receipt_url || "")) return "–";
-  const link = Object.assign(document.createElement("a"), { href: gift.receipt_url, textContent: "Receipt", rel: "noopener", target: "_blank" });
-  link.setAttribute("aria-label", `Receipt of ${money(gift.amount, gift.currency)} to ${gift.campaign_title}`);
+function purchaseRow(purchase) {
+  const line = document.createElement("tr");
+  line.dataset.purchaseId = purchase.id;
+  const amount = money(purchase.amount, purchase.currency);
+  line.append(
+    day(purchase.paid_at || purchase.created_at),
+    cell(purchase.name),
+    number(Number(purchase.hours) ? shortHours(purchase.hours) : "–"),
+    number(amount),
+    cell(stateBadge(purchase.state, { paid: "Paid" })),
+    cell(receiptLink(purchase.receipt_url, `Receipt of ${amount} for ${purchase.name}`)),
+  );
+  return line;
+}
+
+function sessionRow(session) {
+  const line = document.createElement("tr");
+  line.dataset.sessionReference = session.session_reference;
+  const reference = document.createElement("span");
+  reference.textContent = session.session_reference;
+  if (session.reversed_at) reference.append(" ", badge("Taken back", false));
+  line.append(day(session.created_at), cell(reference), number(session.reversed_at ? "0" : shortHours(session.hours)));
+  return line;
+}
+
+/** "5.00" -> "5" and "1.50" -> "1.5", as the page writes hours. */
+function shortHours(hours) {
+  return hours.replace(/\.?0+$/, "");
+}
+
+function stateBadge(state, otherwise = {}) {
+  return badge(otherwise[state] || STATES[state] || state, state === "paid");
+}
+
+function badge(text, isGood) {
+  return Object.assign(document.createElement("span"), { className: `badge${isGood ? " good" : ""}`, textContent: text });
+}
+
+function receiptLink(address, label) {
+  if (!/^https?:\/\//.test(address || "")) return "–";
+  const link = Object.assign(document.createElement("a"), { href: address, textContent: "Receipt", rel: "noopener", target: "_blank" });
+  link.setAttribute("aria-label", label);
   return link;
+}
+
+function day(iso) {
+  return cell(timeElement(iso));
+}
+
+function number(text) {
+  const made = cell(text);
+  made.className = "number";
+  return made;
 }
 
 function cell(content) {

@@ -1,6 +1,7 @@
 /* Times are served in UTC; here they become the reader's own. */
 
 const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
+const LONG_DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** A <time> element for an ISO time of the API. */
@@ -13,5 +14,8 @@ export function timeElement(iso) {
 }
 
 for (const element of document.querySelectorAll("main time[datetime]")) {
-  element.textContent = FORMAT.format(new Date(element.dateTime));
+  const time = new Date(element.dateTime);
+  const isDay = "day" in element.dataset;
+  element.textContent = (isDay ? LONG_DAY : FORMAT).format(time);
+  if (isDay) element.title = FORMAT.format(time);
 }

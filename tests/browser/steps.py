@@ -50,6 +50,14 @@ def arrived(tab: Page, live: Live, amount: str) -> None:
     expect(tab.locator("#result-amount")).to_have_text(amount)
 
 
+def type_card(tab: Page, card: str = VISA, *, form: str = "payment") -> None:
+    """Into the Payment Element of that form, as soon as it can be paid with."""
+    expect(tab.locator(f"#{form}-submit")).to_be_enabled()
+    fields = tab.frame_locator(f"#{form}-element iframe")
+    for field, typed in (("number", card), ("expiry", "12 / 34"), ("cvc", "123")):
+        fields.locator(f"[name={field}]").fill(typed)
+
+
 def log_in(tab: Page, email: str, password: str) -> None:
     tab.locator("#id_username").fill(email)
     tab.locator("#id_password").fill(password)

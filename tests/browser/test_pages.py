@@ -12,7 +12,11 @@ from django.conf import settings
 from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect
 
+from accounts.models import User
 from accounts.tests.factories import PASSWORD
+from pricing import hours
+from pricing.models import PlanPrice, Product
+from pricing.tests.factories import make_plan
 from tests.browser.conftest import DESKTOP, NewContext, listen
 from tests.live import Live, a_campaign
 
@@ -69,6 +73,31 @@ PAGES = {
     "password-reset": Shown(path="/password-reset", drawn="#reset-ask-submit"),
     "password-reset, new one": Shown(path="/password-reset?token=some", drawn="#reset-set-submit"),
     "account": Shown(path="/account", drawn="#gifts tr", logged_in=True, pressed=(".danger summary",), then="#delete-submit"),
+    "account, sessions": Shown(path="/account", drawn="#sessions tr", logged_in=True),
+    "pricing": Shown(path="/pricing?currency=eur", drawn=".plan.featured"),
+    "buy, wrong address": Shown(
+        path="/pricing/{package}",
+        drawn="#buyer-submit:enabled",
+        typed=(("#buyer-name", "Ada"), ("#buyer-email", "ada")),
+        pressed=("#buyer-submit",),
+        then="#buyer-email + .field-error",
+    ),
+    "buy, payment": Shown(
+        path="/pricing/{package}",
+        drawn="#buyer-submit:enabled",
+        typed=(("#buyer-name", "Ada"), ("#buyer-email", "ada@example.org")),
+        pressed=("#buyer-submit",),
+        then="#payment-submit:enabled",
+    ),
+    "buy, logged in": Shown(path="/pricing/{package}", drawn="#buyer-known", logged_in=True),
+    "subscribe, no account": Shown(path="/pricing/{monthly}", drawn="#buy-login"),
+    "subscribe, has it": Shown(path="/pricing/{monthly}", drawn="#buy-account", logged_in=True),
+    "purchase": Shown(path="/purchase?{paid_intent}", drawn="#result-hours"),
+    "purchase, unpaid": Shown(path="/purchase?{open_intent}", drawn="#result-again"),
+    "hero-me": Shown(path="/hero-me", drawn="#product-buy:enabled"),
+    "hero-me, payment": Shown(path="/hero-me", drawn="#product-buy:enabled", pressed=("#product-buy",), then="#checkout iframe"),
+    "hero-me, paid": Shown(path="/hero-me?session_id={product}", drawn="#result[data-state=completed]"),
+    "hero-me, no payment": Shown(path="/hero-me?session_id=nonsense", drawn="#result[data-state=unknown]"),
     "documentation": Shown(path="/documentation"),
     "sponsors": Shown(path="/sponsors", drawn=".sponsors li"),
     "404": Shown(path="/nowhere"),
@@ -77,12 +106,14 @@ PAGES = {
 TOLD = {
     "campaign, wrong amount": ["Failed to load resource: the server responded with a status of 400 (Bad Request)"],
     "404": ["Failed to load resource: the server responded with a status of 404 (Not Found)"],
+    "buy, wrong address": ["Failed to load resource: the server responded with a status of 400 (Bad Request)"],
+    "hero-me, no payment": ["Failed to load resource: the server responded with a status of 400 (Bad Request)"],
 }
 
 
 @pytest.fixture
 def furnished(live: Live) -> dict[str, str]:
-    """A campaign with gifts of all kinds, one of them by somebody with an account."""
+    """A campaign with gifts of all kinds, one of them by somebody with an account; plans, hours and a product."""
     campaign = a_campaign(
         title="Clean water for the villages on the far side of the mountain",
         slug="clean-water",
@@ -90,7 +121,7 @@ def furnished(live: Live) -> dict[str, str]:
         story="Every gift shows up here at once.\n\nEvery number can be opened.",
         goal_minor=40_000,
     )
-    live.register("ada@example.org", PASSWORD, name="Ada")
+    token = live.register("ada@example.org", PASSWORD, name="Ada")
     dedication = {"kind": "in_memory", "name": "Alan"}
     named = {"donor_name": "Ada " + "Lovelace" * 8, "message": "Keep " + "going" * 20, "dedication": dedication}
     gifts = [
@@ -102,7 +133,41 @@ def furnished(live: Live) -> dict[str, str]:
         live.pay(gift, flush=False)
     live.flush()
     unpaid = live.give(campaign_id=campaign, amount=10)
-    return {"session": gifts[0]["session_id"], "unpaid": unpaid["session_id"]}
+    return {"session": gifts[0]["session_id"], "unpaid": unpaid["session_id"], **bought(live, token)}
+
+
+def bought(live: Live, token: str) -> dict[str, str]:
+    """A package that a guest paid, one that nobody did, the subscription and a session of who has an account, the product."""
+    package = make_plan(name="Ten hours", hundredths=1000, days=60, is_featured=True, description="For a subject.")
+    PlanPrice.objects.create(plan=package, currency="usd", amount_minor=15_100)
+    monthly = make_plan(name="Every month", hundredths=450, days=None, is_featured=True)
+    Product.objects.get_or_create(
+        sku="hero-me-feelings",
+        defaults={"name": "Hero Me Feelings", "description": "A board", "amount_minor": 200, "currency": "usd"},
+    )
+    guest = {"plan_id": package.pk, "student_info": {"name": "Grace", "email": "grace@example.org"}}
+    start = "/api/finances/api/purchase/initiate/"
+    paid, unpaid = live.post(start, 201, guest), live.post(start, 201, guest)
+    subscribed = live.post(start, 201, {"plan_id": monthly.pk}, token=token)
+    for started in (paid, subscribed):
+        confirm = f"/v1/payment_intents/{started['payment_intent_id']}/confirm"
+        confirmed = live.sandbox.stripe("POST", confirm, payment_method="pm_card_visa", return_url=live.url)
+        assert confirmed["status"] == "succeeded", confirmed
+    product = live.post("/api/checkout/embedded-session", 200, {})["client_secret"].partition("_secret_")[0]
+    live.pay({"session_id": product})
+    ada = User.objects.get(email="ada@example.org")
+    hours.consume(student=ada, hundredths=150, session_reference="Algebra, " + "long" * 20, actor=ada)
+    return {
+        "package": str(package.pk),
+        "monthly": str(monthly.pk),
+        "paid_intent": address_of(paid),
+        "open_intent": address_of(unpaid),
+        "product": product,
+    }
+
+
+def address_of(started: dict[str, str]) -> str:
+    return f"payment_intent={started['payment_intent_id']}&payment_intent_client_secret={started['client_secret']}"
 
 
 def log_in(context: BrowserContext, live: Live) -> None:
@@ -179,13 +244,14 @@ def test_reference_of_the_api_works_under_the_content_security_policy(tab: Page,
         ("/register", "#password", "#register-submit"),
         ("/password-reset?token=some", "#password", "#reset-set-submit"),
         ("/donate", "#email", "#give"),
+        ("/pricing/{package}", "#buyer-email", "#buyer-submit"),
     ],
 )
 def test_form_whose_script_has_not_run_puts_nothing_into_the_address(
     new_visit: NewContext, live: Live, path: str, field: str, button: str
 ) -> None:
     page = new_visit(java_script_enabled=False).new_page()
-    page.goto(path)
+    page.goto(path.format(package=make_plan().pk))
     page.locator(field).fill("hidden@example.org")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -11,6 +11,7 @@ from django.utils import timezone
 from donations.models import Donation, Receipt
 from donations.tests.factories import pending_donation
 from payments import checkout
+from payments.models import Alert, BalanceTransaction, Payout, StripeCallTally
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story
 
@@ -23,6 +24,15 @@ def rows(db: None) -> Story:
     story = Story(donation.payment)
     for event in [*story.succeeded(), *story.refunded("a", 700, at=100, in_all=700), *story.disputed("won")]:
         settle_events([event], source="webhook")
+    now = timezone.now()
+    times = {"created_at": now, "available_at": now}
+    amounts = {"amount_minor": 2500, "fee_minor": 103, "net_minor": 2397, "currency": "usd"}
+    BalanceTransaction.objects.create(id="txn_1", type="charge", category="charge", **amounts, **times)
+    Payout.objects.create(
+        id="po_1", amount_minor=1, currency="usd", status="paid", automatic=True, created_at=now, arrival_at=now
+    )
+    Alert.objects.create(kind=Alert.Kind.values[0], subject="evt_1", text="It died.")
+    StripeCallTally.objects.create(operation="refunds.create", outcome="ok")
     Receipt.objects.create(donation=Donation.objects.get(), claimed_at=timezone.now())
     return story
 

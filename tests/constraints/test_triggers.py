@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from payments import ledger
-from payments.models import LedgerAccount, Transfer
+from payments.models import BalanceTransaction, LedgerAccount, Transfer
 from payments.tests.stripe_objects import Story
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,8 @@ CHANGES = [
     ("UPDATE payments_ledgeraccount SET currency = 'eur'", "payments_ledgeraccount is append-only"),
     ("UPDATE payments_ledgeraccount SET floored = CAST(1 AS BOOLEAN)", "payments_ledgeraccount is append-only"),
     ("DELETE FROM payments_ledgeraccount WHERE code = 'stripe:usd'", "payments_ledgeraccount is append-only"),
+    ("UPDATE payments_balancetransaction SET net_minor = 1, fee_minor = 2499", "payments_balancetransaction is append-only"),
+    ("DELETE FROM payments_balancetransaction", "payments_balancetransaction is append-only"),
     (
         "INSERT INTO payments_transfer SELECT * FROM payments_transfer WHERE true "
         "ON CONFLICT (key) DO UPDATE SET amount_minor = 1",
@@ -34,6 +36,7 @@ CHANGES = [
     ),
 ]
 TRUNCATIONS = [
+    "TRUNCATE payments_balancetransaction",
     "TRUNCATE payments_transfer",
     "TRUNCATE payments_ledgeraccount CASCADE",
     "TRUNCATE payments_payment CASCADE",
@@ -41,8 +44,8 @@ TRUNCATIONS = [
 ]
 
 
-def books() -> tuple[list[object], list[object]]:
-    return list(Transfer.objects.order_by("key").values()), list(LedgerAccount.objects.order_by("code").values())
+def books() -> list[list[object]]:
+    return [list(model._default_manager.order_by("pk").values()) for model in (Transfer, LedgerAccount, BalanceTransaction)]
 
 
 @pytest.mark.parametrize(("statement", "message"), CHANGES)
@@ -121,4 +124,4 @@ def test_the_rules_are_live_on_this_engine(rows: Story, sql: Sql) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(names[connection.vendor])
-        assert cursor.fetchone()[0] == {"sqlite": 5, "postgresql": 7}[connection.vendor]
+        assert cursor.fetchone()[0] == {"sqlite": 8, "postgresql": 11}[connection.vendor]

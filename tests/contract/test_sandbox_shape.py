@@ -5,57 +5,12 @@ Each test also says how many calls were judged, so that none passes because noth
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
+import requests
 import stripe
 
-from tests.contract.recording_proxy import Recording, recording
-
-ROOT = Path(__file__).parents[2]
-KEY = "sk_test_" + "x" * 24
-START_TIMEOUT_S = 10
-
-
-@pytest.fixture(scope="module")
-def sandbox_url() -> Iterator[str]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-m", "sandbox", "--port", str(port)], cwd=ROOT) as process:
-        try:
-            wait_until_listening(process, port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with closing(socket.socket()) as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"the sandbox did not start (exit status {process.poll()})")
-
-
-@pytest.fixture
-def proxy(sandbox_url: str) -> Iterator[Recording]:
-    with recording(sandbox_url) as record:
-        yield record
-
-
-@pytest.fixture
-def client(proxy: Recording) -> Iterator[stripe.StripeClient]:
-    transport = stripe.RequestsClient(timeout=20)
-    yield stripe.StripeClient(KEY, base_addresses={"api": proxy.url}, max_network_retries=0, http_client=transport)
-    transport.close()  # type: ignore[no-untyped-call]
+from tests.contract.conftest import KEY
+from tests.contract.recording_proxy import Recording
 
 
 def paid(client: stripe.StripeClient, method: str = "pm_card_visa", amount: int = 2000) -> stripe.PaymentIntent:
@@ -218,6 +173,34 @@ def test_charges_and_balance_transactions_have_the_published_shape(client: strip
     client.v1.balance_transactions.retrieve(transactions.data[0].id)
     client.v1.balance.retrieve()
     assert (proxy.violations, len(proxy.calls)) == ([], 7)
+
+
+def test_payouts_and_what_they_pay_out_have_the_published_shape(
+    client: stripe.StripeClient, proxy: Recording, sandbox_url: str
+) -> None:
+    def control(path: str, **body: object) -> None:
+        assert requests.post(f"{sandbox_url}/_sandbox/{path}", json=body, timeout=20).status_code == 200
+
+    control("settings", settlement_currencies=["usd"])
+    client.v1.payment_intents.create(
+        {
+            "amount": 5000,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_bypassPending",
+            "payment_method_types": ["card"],
+        }
+    )
+    control("payouts", currency="usd")
+    (payout,) = client.v1.payouts.list({"limit": 1, "created": {"gte": 1}}).data
+    control(f"payouts/{payout.id}/resolve", outcome="failed")
+    failed = client.v1.payouts.retrieve(payout.id, {"expand": ["balance_transaction", "failure_balance_transaction"]})
+    rows = client.v1.balance_transactions.list({"payout": payout.id, "expand": ["data.source"]}).data
+    client.v1.events.list({"types": ["payout.created", "payout.failed", "payout.updated"]})
+    control("settings", settlement_currencies=[])
+    assert (failed.status, {row.type for row in rows}) == ("failed", {"charge", "payout"})
+    assert {row.exchange_rate for row in rows} == {1.1, None}
+    assert (proxy.violations, len(proxy.calls)) == ([], 5)
 
 
 def test_refunds_have_the_published_shape(client: stripe.StripeClient, proxy: Recording) -> None:

@@ -86,7 +86,7 @@ def test_event_that_failed_here_is_applied_when_stripe_sends_it_again(live: Live
     campaign = a_campaign()
     started = live.give(campaign_id=campaign, email="ada@example.org")
     with monkeypatch.context() as patch:
-        patch.setattr("payments.batch.post", _out_of_order)
+        patch.setattr("payments.batch.posting", _out_of_order)
         live.pay(started)
     assert live.total(campaign) == ("0.00", 0, 0)
     assert Transfer.objects.count() == 0

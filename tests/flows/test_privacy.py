@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from accounts.models import Organization, User
 from donations.models import Donation
 from payments.models import Payment
+from pricing.hours import consume
+from pricing.models import Subscription
+from pricing.tests.factories import give_hours, make_plan
 from tests.live import Live, a_campaign
+from wallets.tests.factories import make_method, make_wallet
 
-NOT_OURS = ("admin/", "api/docs/")
+NOT_OURS = ("admin/", "api/docs/", "stripe/webhook/")
 SECRETS = [
     "donors.example", "Hidden Ada", "Hidden Message",
     "Hidden Rosa", "Unpaid Uma", "Refunded Rita", "Stripe Name",
+    "Hidden Hugo", "hidden-lesson", "Hidden Holdings", "hidden-spend",
 ]  # fmt: skip
 
 
@@ -59,6 +66,21 @@ def test_no_public_address_tells_what_donors_did_not_publish(live: Live) -> None
     live.sandbox.post("refunds", payment_intent=refunded["payment_intent"]["id"])
     users = live.give(campaign_id=campaign, token=by_user, anonymous=True, donor_name="Hidden Ada")
     live.pay(users, email="eve@donors.example", name="Stripe Name")
+    plan = make_plan()
+    guest = {"name": "Hidden Hugo", "email": "hugo@donors.example"}
+    bought = live.post("/api/finances/api/purchase/initiate/", 201, {"plan_id": plan.pk, "student_info": guest})
+    card = {"payment_method": "pm_card_visa", "return_url": live.url}
+    live.sandbox.stripe("POST", f"/v1/payment_intents/{bought['payment_intent_id']}/confirm", **card)
+    live.flush()
+    student = User.objects.get(email="eve@donors.example")
+    give_hours(student, 100, actor=student)
+    session = consume(student=student, hundredths=50, session_reference="hidden-lesson", actor=student)
+    running = Subscription.objects.create(user=student, plan=plan, currency="eur", state="canceled")
+    organization = live.post("/api/organizations", 201, {"name": "Hidden Holdings"}, token=by_user)["id"]
+    wallet = make_wallet(Organization.objects.get(pk=organization), balance_minor=9_999)
+    body = {"amount": 1, "description": "hidden-spend"}
+    spent = live.post(f"/api/wallets/{organization}/spend", 201, body, token=by_user, key="k")["id"]
+    held = live.post(f"/api/wallets/{organization}/holds", 201, body, token=by_user, key="k")["id"]
     donations = list(Donation.objects.values_list("pk", flat=True))
     seen = 0
     known = {
@@ -66,9 +88,19 @@ def test_no_public_address_tells_what_donors_did_not_publish(live: Live) -> None
         "donation_id": donations,
         # A guest's own session is shown to whoever holds its id; a user's shows no address.
         "session_id": [users["session_id"]],
+        "plan": [str(plan.pk)],
+        "consumption_id": [session.pk],
+        "subscription": [running.pk],
+        "organization_id": [organization],
+        "organization": [organization],
+        "payment_id": list(Payment.objects.values_list("pk", flat=True)),
+        "spend_id": [spent],
+        "hold_id": [held],
+        "method_id": [make_method(wallet.organization).pk],
     }
     more = ["/", "/donate?campaign=clean-water", "/sponsors?currency=usd", "/api/campaigns?search=water"]
     more += [f"/api/donations?campaign_id={campaign}", f"/success?session_id={users['session_id']}"]
+    more += [f"/api/finances/api/{name}/?student_id={student.pk}" for name in ("student-balance", "purchases", "consumption")]
     for address in [*more, *addresses(**known)]:
         answer = live.ask("GET", address)
         assert answer.status_code in {200, 302, 400, 401, 404, 405}, address
@@ -159,6 +191,8 @@ def test_gift_is_for_its_giver_and_staff_only(live: Live, django_user_model) -> 
     assert live.get(path, 404, token=eve)["code"] == "not_found"
     assert live.get(path, token=ada)["id"] == started["donation_id"]
     django_user_model.objects.filter(email="eve@example.org").update(is_staff=True)
+    assert live.get(path, 404, token=eve)["code"] == "not_found"  # staff without a role see no gifts
+    django_user_model.objects.get(email="eve@example.org").user_permissions.add(Permission.objects.get(codename="view_donation"))
     assert live.get(path, token=eve)["id"] == started["donation_id"]
 
 

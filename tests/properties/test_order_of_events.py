@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.db.models import Sum
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.models import TOTALS, Campaign, CampaignTally
@@ -20,12 +20,9 @@ from payments.models import Dispute, Payment, Refund, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story
+from tests.properties.paying import PROFILE
 
 pytestmark = pytest.mark.django_db
-# The database is reset inside each example; explaining a failure would trace every line of it.
-PROFILE = settings(
-    deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
-)
 
 STORIES: dict[str, Callable[[Story], list[Envelope]]] = {
     "success": lambda s: s.succeeded(),

@@ -27,7 +27,7 @@ def test_logging_in_leads_to_the_account(client, ada, django_assert_max_num_quer
     response = log_in(client)
 
     assert response.headers["Location"] == "/account"
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(6):
         page = client.get("/account")
     assert page.status_code == 200
     assert "ada@example.org" in page.content.decode()

@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.urls import reverse
+from django.urls import resolve, reverse
 
-from accounts.tests.factories import UserFactory
+from accounts.tests.factories import UserFactory, staff_with
 from donations.models import Donor
 from donations.tests.factories import CampaignFactory
 from website.tests.arriving import gift, refund, story
@@ -36,6 +36,7 @@ def labels(page: str) -> list[str]:
         ("/password-reset?token=x", "Choose a new password · Largesse", 0),
         ("/documentation", "Documentation · Largesse", 0),
         ("/sponsors", "Sponsors · Largesse", 2),
+        ("/pricing", "Plans · Largesse", 2),
     ],
 )
 def test_page_answers_a_stranger_within_its_query_budget(client, django_assert_num_queries, path, title, queries):
@@ -46,7 +47,9 @@ def test_page_answers_a_stranger_within_its_query_budget(client, django_assert_n
     assert f"<title>{title}</title>" in text(response)
 
 
-@pytest.mark.parametrize("path", ["/donate", "/success", "/cancel", "/login", "/register", "/documentation", "/sponsors"])
+@pytest.mark.parametrize(
+    "path", ["/donate", "/success", "/cancel", "/login", "/register", "/documentation", "/sponsors", "/pricing", "/hero-me"]
+)
 def test_page_answers_with_and_without_its_trailing_slash(client, path):
     assert client.get(path).status_code == 200
     assert client.get(f"{path}/").status_code == 200
@@ -63,7 +66,7 @@ def test_pages_hold_no_inline_script_or_style(client, path):
     assert re.findall(r'(?:src|href)="(?:https?:)?//', page) == []
 
 
-def test_home_shows_live_campaigns_and_the_five_ways_on(client, django_assert_num_queries):
+def test_home_shows_live_campaigns_and_the_ways_on(client, django_assert_num_queries):
     wells = CampaignFactory(title="Wells", goal_minor=10_000)
     CampaignFactory(title="Draft one", state="draft")
     CampaignFactory(title="Ended one", state="ended")
@@ -77,6 +80,7 @@ def test_home_shows_live_campaigns_and_the_five_ways_on(client, django_assert_nu
     assert "1 donor · 25 %" in page
     assert re.findall(r'id="home-([a-z]+)"[^>]*>([^<]+)<', page) == [
         ("donate", "Donate"),
+        ("pricing", "Plans"),
         ("sponsors", "Sponsors"),
         ("documentation", "Documentation"),
         ("login", "Login"),
@@ -139,6 +143,8 @@ def test_draft_is_found_by_staff_only(client):
 
     assert client.get("/campaigns/wells").status_code == 404
     client.force_login(UserFactory.create(is_staff=True))
+    assert client.get("/campaigns/wells").status_code == 404
+    client.force_login(staff_with("campaigns.view_campaign"))
     assert client.get("/campaigns/wells").status_code == 200
 
 
@@ -200,6 +206,15 @@ def test_api_reference_needs_nothing_inline_and_nothing_from_elsewhere(client):
     assert re.findall(r'(?:src|href)="(?:https?:)?//', page) == []
 
 
+def test_documentation_names_only_addresses_that_there_are(client):
+    page = text(client.get("/documentation"))
+
+    paths = {path.replace("…", "_x") for path in re.findall(r"http://[^/]+(/api/[^\s'?<]*)", page)}
+    assert {"/api/finances/api/purchase/initiate/", "/api/payments/create-intent", "/api/wallets/org__x/spend"} < paths
+    for path in paths:
+        assert resolve(path)
+
+
 def test_unknown_address_is_a_page_without_a_query(client, django_assert_num_queries):
     client.force_login(UserFactory.create())
 
@@ -208,6 +223,9 @@ def test_unknown_address_is_a_page_without_a_query(client, django_assert_num_que
 
     assert response.status_code == 404
     assert "<h1>Not found</h1>" in text(response)
+    assert re.findall(r'id="nav-([a-z]+)"', text(response)) == ["pricing", "organizations", "account", "logout", "donate"]
+    client.cookies.clear()
+    assert re.findall(r'id="nav-([a-z]+)"', text(client.get("/nope"))) == ["pricing", "login", "register", "donate"]
 
 
 def test_our_own_failure_is_a_page_without_a_query_and_without_internals(client, django_assert_num_queries, monkeypatch):

@@ -1,0 +1,1 @@
+"""Benchmarks that anybody can repeat: `make bench`. Nothing of the project imports this."""
