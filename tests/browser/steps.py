@@ -68,8 +68,8 @@ def wall_shows(tab: Page, *gifts: list[str]) -> None:
     """Each gift's lines, but for its day, the newest gift first."""
     shown = tab.locator("#wall li[data-donation-id]")
     expect(shown).to_have_count(len(gifts))
-    lines = [[" ".join(line.inner_text().split()) for line in gift.locator("p:not(.gift-time)").all()] for gift in shown.all()]
-    assert lines == list(gifts)
+    for number, lines in enumerate(gifts):
+        expect(shown.nth(number).locator("p:not(.gift-time)")).to_have_text(lines, use_inner_text=True)
 
 
 def sessions(live: Live) -> list[tuple[Any, Any, Any]]:

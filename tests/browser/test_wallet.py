@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.tests.factories import PASSWORD
 from tests.browser.steps import ASKS_FOR_3D_SECURE, DECLINED, VISA, type_card
-from tests.browser.wallet_steps import School, enter, is_told, lines, school
+from tests.browser.wallet_steps import School, enter, is_told, school, statement_shows
 from tests.live import Live
 from wallets.models import PaymentMethod, TopUp, Wallet
 
@@ -60,11 +60,11 @@ def test_organization_is_made_and_topped_up_with_a_new_card(tab: Page, live: Liv
     tab.get_by_role("button", name="Pay $50.00", exact=True).click()
     arrived(tab, "$50.00")
     expect(tab.locator("#balance-available")).to_have_text("$50.00")
-    assert lines(tab) == [["Top-up", "+$50.00", "$50.00"]]
+    statement_shows(tab, ["Top-up", "+$50.00", "$50.00"])
     live.flush()
     tab.reload()
     expect(tab.locator("#method-list strong")).to_have_text(["Visa •••• 4242"])
-    assert lines(tab) == [["Top-up", "+$50.00", "$50.00"]]
+    statement_shows(tab, ["Top-up", "+$50.00", "$50.00"])
     assert intents(live) == [(5000, "usd", "succeeded")]
 
 
@@ -128,7 +128,7 @@ def test_amount_is_changed_before_it_is_paid(tab: Page, live: Live, school: Scho
     tab.locator("#payment-submit").click()
     arrived(tab, "€60.00")
     live.flush()
-    assert lines(tab) == [["Top-up", "+€60.00", "€60.00"]]
+    statement_shows(tab, ["Top-up", "+€60.00", "€60.00"])
     assert sorted(top_up.state for top_up in TopUp.objects.all()) == ["paid", "pending"]
 
 
@@ -276,11 +276,12 @@ def test_automatic_top_up_is_set_and_what_is_wrong_told_at_its_field(tab: Page, 
     live.flush()
     tab.reload()
     expect(tab.locator("#balance-available")).to_have_text("$65.00")
-    assert lines(tab) == [
+    statement_shows(
+        tab,
         ["Automatic top-up", "+$50.00", "$65.00"],
         ["Chalk", "-$25.00", "$15.00"],
         ["Top-up", "+$40.00", "$40.00"],
-    ]
+    )
     tab.locator("#rule-off").click()
     is_told(tab, "Automatic top-up is off.")
     expect(tab.locator("#rule-off")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -81,10 +82,13 @@ def enter(tab: Page, live: Live, path: str, email: str = OWNER) -> None:
     tab.wait_for_url(lambda address: address == f"{live.url}{path}")
 
 
-def lines(tab: Page) -> list[list[str]]:
-    """The statement as it is shown, without days."""
-    rows = tab.locator("#statement-lines tbody tr").all()
-    return [[cell.split("\n")[0].strip() for cell in row.locator("td").all_inner_texts()] for row in rows]
+def statement_shows(tab: Page, *lines: list[str], older: int = 0) -> None:
+    """These lines from the top, without their days, then that many others; waited for, since a click returns before its page."""
+    rows = tab.locator("#statement-lines tbody tr")
+    expect(rows).to_have_count(len(lines) + older)
+    for number, (what, amount, balance) in enumerate(lines):
+        with_its_day = re.compile(rf"^\s*{re.escape(what)}\s[\w, ]+\s*$")
+        expect(rows.nth(number).locator("td")).to_have_text([with_its_day, amount, balance])
 
 
 def is_told(tab: Page, sentence: str) -> None:
