@@ -13,6 +13,7 @@ from typing import Any
 from django.db import models, transaction
 
 from accounts.models import AuditEntry, User
+from conventions.errors import InvalidInput
 
 LONGEST_TEXT = 2000
 LONGEST_REASON = 500
@@ -44,6 +45,16 @@ def record(
         after=_bounded(after),
         reason=reason[:LONGEST_REASON],
     )
+
+
+def reason_given(reason: str) -> str:
+    """The reason of an act that needs one, without the white space around it, at most LONGEST_REASON characters of it.
+
+    Raises InvalidInput naming `reason` where there is none.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why: whoever looks at this later will ask.", field="reason")
+    return reason.strip()[:LONGEST_REASON]
 
 
 def facts_of(row: models.Model, *, secret: Collection[str] = (), personal: Collection[str] = ()) -> dict[str, Any]:

@@ -63,7 +63,8 @@ class OrganizationView(APIView):
         if not hasattr(self, str(request.method).lower()):
             return  # there is no such handler: 405, whatever organization is named
         user, asked = signed_in(request), self.organization_id(request)
-        self.membership = organizations.membership_for(user, asked, administering=request.method in self.administering)
+        method = "GET" if request.method == "HEAD" else request.method  # whoever may not read may not ask how much there is
+        self.membership = organizations.membership_for(user, asked, administering=method in self.administering)
         self._scope.enter_context(tenancy.only(user=user.pk, organization=self.membership.organization_id))
 
 

@@ -1,8 +1,8 @@
 """What came in, went back and was started, per day and currency: the sums behind the front page.
 
 Each sum reads a window of days by an index. Days before yesterday hardly change any more, so that their sums are kept
-for an hour; today and yesterday are summed anew every minute. What the page costs is thus bounded by two days' gifts,
-not by how many there are.
+for an hour; today and yesterday are summed anew every minute. What the page costs is thus bounded by two days' gifts and
+top-ups, not by how many there are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Avg, Count, F, Max, Sum
@@ -20,6 +20,7 @@ from django.utils import timezone
 from conventions.kept import kept
 from donations.models import Donation
 from payments.models import Dispute, Refund, StripeEvent
+from wallets.statistics import TopUpDay, midnight, over_all_organizations
 
 KEPT_S = 60
 SETTLED_KEPT_S = 3600
@@ -48,6 +49,7 @@ class Window:
     started: Counter[date] = field(default_factory=Counter)
     of_them_paid: Counter[date] = field(default_factory=Counter)
     by_campaign: Counter[tuple[str, str]] = field(default_factory=Counter)  # (currency, campaign): minor units
+    topped_up: dict[tuple[date, str], TopUpDay] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,22 @@ class Figures:
         gifts: Counter[str] = Counter()
         for (_, currency), number in self.window.raised.count.items():
             gifts[currency] += number
-        return [currency for currency, _ in sorted(gifts.items(), key=lambda item: (-item[1], item[0]))]
+        return _the_most_first(gifts)
+
+    @property
+    def currencies_of_wallets(self) -> list[str]:
+        """Those in which wallets were topped up, or tried to be, the most top-ups first."""
+        top_ups: Counter[str] = Counter()
+        for (_, currency), day in self.window.topped_up.items():
+            top_ups[currency] += day.attempts
+        return _the_most_first(top_ups)
+
+    def topped_up(self, currency: str) -> dict[date, TopUpDay]:
+        return {day: told for (day, one), told in self.window.topped_up.items() if one == currency}
+
+
+def _the_most_first(currencies: Counter[str]) -> list[str]:
+    return [currency for currency, _ in sorted(currencies.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def figures(length: int) -> Figures:
@@ -72,8 +89,8 @@ def figures(length: int) -> Figures:
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=n) for n in range(length - 1, -1, -1)]
     yesterday = days[-2]
-    settled = kept(f"front-page:{days[0]}:{yesterday}", SETTLED_KEPT_S, lambda: _sum(days[0], yesterday))
-    fresh = kept(f"front-page:{yesterday}", KEPT_S, lambda: (_sum(yesterday, today + timedelta(days=1)), _delays(now), now))
+    settled = kept(f"figures:{days[0]}:{yesterday}", SETTLED_KEPT_S, lambda: _sum(days[0], yesterday))
+    fresh = kept(f"figures:{yesterday}", KEPT_S, lambda: (_sum(yesterday, today + timedelta(days=1)), _delays(now), now))
     recent, delays, at = fresh
     return Figures(days=days, window=_together(settled, recent), delays=delays, at=at)
 
@@ -89,18 +106,19 @@ def _together(first: Window, second: Window) -> Window:
         first.started + second.started,
         first.of_them_paid + second.of_them_paid,
         first.by_campaign + second.by_campaign,
+        first.topped_up | second.topped_up,  # of different days
     )
 
 
 def _sum(since: date, until: date) -> Window:
-    """From the start of `since` to the start of `until`, in five queries."""
-    between = (_midnight(since), _midnight(until))
-    window = Window()
+    """From the start of `since` to the start of `until`, in eight queries."""
+    between = (midnight(since), midnight(until))
+    window = Window(topped_up=over_all_organizations(since, until))
     paid = Donation.objects.filter(paid_at__gte=between[0], paid_at__lt=between[1])
     window.raised = _by_day(paid, "paid_at")
     for currency, campaign, minor in _rows(paid, ("currency", "campaign"), Sum("amount_minor")):
         window.by_campaign[currency, campaign] += minor
-    # Of gifts, as all else here: hours and wallets have pages of their own.
+    # Of gifts; what is told of wallets knows its own refunds.
     of_gifts = {"payment__purpose": "donation"}
     went_back = Refund.objects.filter(status__in=["pending", "succeeded"], stripe_id__isnull=False, **of_gifts)
     window.refunded = _by_day(went_back.filter(created_at__gte=between[0], created_at__lt=between[1]), "created_at")
@@ -136,7 +154,3 @@ def _delays(now: datetime) -> dict[datetime, tuple[int, timedelta, timedelta]]:
     by_hour = came.order_by().values_list(TruncHour("received_at", tzinfo=UTC))
     found = by_hour.annotate(number=Count("pk"), average=Avg(took), longest=Max(took))
     return {hour: (number, average, longest) for hour, number, average, longest in found}
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)

@@ -1,41 +1,41 @@
 """The first page of the admin: what came in, what went back, and what waits for somebody.
 
-Money stands in one currency at a time; nothing is ever added up over two. Whoever may not see gifts, refunds, disputes
-or events sees no sum of them either.
+Money stands in one currency at a time; nothing is ever added up over two. Whoever may not see gifts, refunds, disputes,
+top-ups or events sees no sum of them either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from babel.numbers import format_compact_currency
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils.safestring import SafeString
 
-from backoffice import charts
 from backoffice.attention import attention
-from backoffice.charts import Series
 from backoffice.figures import HOURS, WINDOWS, Figures, Sums, figures
 from campaigns.models import Campaign
-from conventions.admin_showing import list_url
+from conventions import charts
+from conventions.admin_showing import counted, day_of_month, list_url, share
+from conventions.charts import Chart, Series
 from donations.models import Donation
 from payments.models import Dispute, Refund, StripeEvent
 from payments.money import Money
+from wallets.charting import top_up_charts
+from wallets.models import TopUp
 
 MOST_CAMPAIGNS = 6
 MOST_CURRENCIES = 12
 PERIODS = (("Today", 1), ("7 days", 7), ("30 days", 30))
 
-GIFTS, REFUNDS, DISPUTES, EVENTS = (
+GIFTS, REFUNDS, DISPUTES, TOP_UPS, EVENTS = (
     "donations.view_donation",
     "payments.view_refund",
     "payments.view_dispute",
+    "wallets.view_topup",
     "payments.view_stripeevent",
 )
 
@@ -50,43 +50,34 @@ class Site(admin.AdminSite):
         return super().index(request, {**front_page(request), **(extra_context or {})})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A picture, the sum above it, and beneath the same figures as a table."""
-
-    title: str
-    sum: str
-    note: str
-    picture: SafeString
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    url: str
-
-
 def front_page(request: HttpRequest) -> dict[str, Any]:
     """What the template needs, as far as the person may see it."""
-    may = {name: request.user.has_perm(name) for name in (GIFTS, REFUNDS, DISPUTES, EVENTS)}
+    may = {name: request.user.has_perm(name) for name in (GIFTS, REFUNDS, DISPUTES, TOP_UPS, EVENTS)}
     found = attention(request.user)
     if not any(may.values()):
         return {"attention": found, "charts": [], "totals": []}
     length = 90 if request.GET.get("days") == "90" else 30
     shown = figures(length)
-    currencies = shown.currencies[:MOST_CURRENCIES] or [settings.DEFAULT_CURRENCY]
+    of_gifts = shown.currencies[:MOST_CURRENCIES]
+    of_wallets = shown.currencies_of_wallets[:MOST_CURRENCIES] if may[TOP_UPS] else []
+    currencies = list(dict.fromkeys([*of_gifts, *of_wallets])) or [settings.DEFAULT_CURRENCY]
     wanted = request.GET.get("currency", "")
     currency = wanted if wanted in currencies else currencies[0]
     drawn: list[Chart] = []
     if may[GIFTS]:
         drawn += [_raised(shown, currency), _by_campaign(shown, currency), _conversion(shown)]
     if may[REFUNDS]:
-        drawn.append(_went_back("Refunded", shown, shown.window.refunded, currency, list_url(Refund)))
+        drawn.append(_went_back("refunded", shown, shown.window.refunded, currency, list_url(Refund)))
     if may[DISPUTES]:
-        drawn.append(_went_back("Disputed", shown, shown.window.disputed, currency, list_url(Dispute)))
+        drawn.append(_went_back("disputed", shown, shown.window.disputed, currency, list_url(Dispute)))
     if may[EVENTS]:
         drawn.append(_delays(shown))
+    if may[TOP_UPS]:
+        drawn += top_up_charts(shown.days, shown.topped_up(currency), currency, url=list_url(TopUp, currency=currency))
     return {
         "attention": found,
         "charts": drawn,
-        "totals": _totals(shown, currencies, may) if may[GIFTS] else [],
+        "totals": _totals(shown, of_gifts or [settings.DEFAULT_CURRENCY], may) if may[GIFTS] else [],
         "periods": [name for name, _ in PERIODS],
         "length": length,
         "lengths": WINDOWS,
@@ -109,7 +100,7 @@ def _totals(shown: Figures, currencies: Sequence[str], may: dict[str, bool]) -> 
 
 def _total(shown: Figures, currency: str, days: Sequence[date], may: dict[str, bool]) -> dict[str, str]:
     number, minor = shown.window.raised.of(currency, days)
-    cell = {"raised": Money(minor, currency).display(), "gifts": _counted(number, "gift")}
+    cell = {"raised": Money(minor, currency).display(), "gifts": counted(number, "gift")}
     for name, permission, sums in (
         ("refunded", REFUNDS, shown.window.refunded),
         ("disputed", DISPUTES, shown.window.disputed),
@@ -126,22 +117,22 @@ def _raised(shown: Figures, currency: str) -> Chart:
     number, minor = sums.of(currency, shown.days)
     total = Money(minor, currency).display()
     best = max(range(len(values)), key=values.__getitem__)
-    note = f"{_counted(number, 'gift')} in {len(values)} days"
+    note = f"{counted(number, 'gift')} in {len(values)} days"
     if minor:
-        note += f"; most on {_day(shown.days[best])}: {Money(values[best], currency).display()}"
+        note += f"; most on {day_of_month(shown.days[best])}: {Money(values[best], currency).display()}"
     picture = charts.bars(
-        title="Raised per day",
+        title="Gifts raised per day",
         told=f"{total}: {note}",
-        labels=[_day(day) for day in shown.days],
+        labels=[day_of_month(day) for day in shown.days],
         series=[Series(name="raised", values=values)],
-        show=_short(currency),
+        show=lambda minor: Money(minor, currency).display_short(),
     )
     rows = [
         (day.isoformat(), f"{sums.count[day, currency]:,}", Money(value, currency).display())
         for day, value in zip(shown.days, values, strict=True)
     ]
     return Chart(
-        title="Raised per day",
+        title="Gifts raised per day",
         sum=total,
         note=note,
         picture=picture,
@@ -159,11 +150,11 @@ def _by_campaign(shown: Figures, currency: str) -> Chart:
     note = f"the first {len(most)} of {len(ours)}" if len(ours) > len(most) else f"over {len(shown.days)} days"
     told = ", ".join(f"{label} {Money(value, currency).display()}" for label, value in zip(labels, values, strict=True))
     return Chart(
-        title="By campaign",
-        sum=_counted(len(ours), "campaign"),
+        title="Gifts by campaign",
+        sum=counted(len(ours), "campaign"),
         note=note,
         picture=charts.ranking(
-            title="By campaign",
+            title="Gifts by campaign",
             told=told or "no gifts",
             labels=labels,
             values=values,
@@ -178,46 +169,48 @@ def _by_campaign(shown: Figures, currency: str) -> Chart:
 def _conversion(shown: Figures) -> Chart:
     started = [shown.window.started[day] for day in shown.days]
     paid = [shown.window.of_them_paid[day] for day in shown.days]
-    percent = _percent(sum(paid), sum(started))
-    note = f"{sum(paid):,} of {_counted(sum(started), 'gift')} started, all currencies"
+    percent = share(sum(paid), sum(started))
+    note = f"{sum(paid):,} of {counted(sum(started), 'gift')} started, all currencies"
+    series = [Series(name="started", values=started, look="second"), Series(name="paid", values=paid)]
     return Chart(
-        title="From started to paid",
+        title="Gifts from started to paid",
         sum=percent,
         note=note,
         picture=charts.bars(
-            title="From started to paid",
+            title="Gifts from started to paid",
             told=f"{percent}: {note}",
-            labels=[_day(day) for day in shown.days],
-            series=[Series(name="started", values=started, look="second"), Series(name="paid", values=paid)],
+            labels=[day_of_month(day) for day in shown.days],
+            series=series,
             show=lambda number: f"{number:,}",
         ),
         head=("day started", "started", "paid by now", "share"),
         rows=[
-            (day.isoformat(), f"{of:,}", f"{did:,}", _percent(did, of))
+            (day.isoformat(), f"{of:,}", f"{did:,}", share(did, of))
             for day, of, did in zip(shown.days, started, paid, strict=True)
         ][::-1],
         url=list_url(Donation, state__exact="pending"),
+        key=series,
     )
 
 
-def _went_back(title: str, shown: Figures, sums: Sums, currency: str, url: str) -> Chart:
+def _went_back(what: str, shown: Figures, sums: Sums, currency: str, url: str) -> Chart:
     values = [sums.minor[day, currency] for day in shown.days]
     number, minor = sums.of(currency, shown.days)
     _, raised = shown.window.raised.of(currency, shown.days)
     total = Money(minor, currency).display()
-    note = _counted(number, "time") + (f", {_percent(minor, raised, digits=2)} of what came in" if raised else "")
+    note = counted(number, "time") + (f", {share(minor, raised, digits=2)} of what came in" if raised else "")
     return Chart(
-        title=f"{title} per day",
+        title=f"Gifts {what} per day",
         sum=total,
         note=note,
         picture=charts.bars(
-            title=f"{title} per day",
+            title=f"Gifts {what} per day",
             told=f"{total}: {note}",
-            labels=[_day(day) for day in shown.days],
-            series=[Series(name=title.lower(), values=values, look="bad")],
-            show=_short(currency),
+            labels=[day_of_month(day) for day in shown.days],
+            series=[Series(name=what, values=values, look="bad")],
+            show=lambda minor: Money(minor, currency).display_short(),
         ),
-        head=("day", "times", title.lower()),
+        head=("day", "times", what),
         rows=[
             (day.isoformat(), f"{sums.count[day, currency]:,}", Money(value, currency).display())
             for day, value in zip(shown.days, values, strict=True)
@@ -236,7 +229,7 @@ def _delays(shown: Figures) -> Chart:
     number = sum(one[0] for one in known)
     average = sum(one[0] * one[1] for one in known) // number if number else 0
     longest = max((one[2] for one in known), default=0)
-    note = f"on average, {_seconds(longest)} at most; {_counted(number, 'webhook')} in {HOURS} hours" if number else "none came"
+    note = f"on average, {_seconds(longest)} at most; {counted(number, 'webhook')} in {HOURS} hours" if number else "none came"
     labels = [f"{hour:%H}:00" for hour in hours]
     series = [
         Series(name="average", values=[told[hour][1] if hour in told else None for hour in hours]),
@@ -264,24 +257,6 @@ def _delays(shown: Figures) -> Chart:
 
 
 # -- words -----------------------------------------------------------------------------------------------
-def _short(currency: str) -> Callable[[int], str]:
-    """Amounts for an axis and its marks: $0, $500, $12.5K."""
-
-    def show(minor: int) -> str:
-        money = Money(minor, currency)
-        if money.decimal >= 1000:
-            return format_compact_currency(money.decimal, currency.upper(), locale="en_US", fraction_digits=1).replace(".0", "")
-        text = money.display()
-        whole, point, fraction = text.rpartition(".")
-        return whole if point and not fraction.strip("0") else text
-
-    return show
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b}"
-
-
 def _ms(took: timedelta) -> int:
     return max(0, took // timedelta(milliseconds=1))
 
@@ -291,14 +266,3 @@ def _seconds(milliseconds: int) -> str:
     if milliseconds < 60_000:
         return f"{milliseconds // 1000}.{milliseconds % 1000 // 100} s"
     return f"{milliseconds // 60_000} min" if milliseconds < 3_600_000 else f"{milliseconds // 3_600_000} h"
-
-
-def _percent(part: int, whole: int, *, digits: int = 1) -> str:
-    if not whole:
-        return "–"
-    scaled = (part * 100 * 10**digits + whole // 2) // whole
-    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d} %"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -47,6 +47,13 @@ SEE_STRIPE = (
     "djstripe.view_refund",
     "djstripe.view_session",
 )
+# What was pulled of Stripe's own books, and what watches over payments.
+SEE_STRIPES_BOOKS = (
+    "payments.view_balancetransaction",
+    "payments.view_payout",
+    "payments.view_reconciliation",
+    "payments.view_alert",
+)
 SEE_BOOKS = (
     "djstripe.view_balancetransaction",
     "djstripe.view_payout",
@@ -54,16 +61,21 @@ SEE_BOOKS = (
     "payments.view_ledgeraccount",
     "payments.view_stripeevent",
     "payments.view_stripecall",
-    "payments.view_balancetransaction",
-    "payments.view_payout",
-    "payments.view_reconciliation",
-    "payments.view_alert",
     "accounts.view_auditentry",
 )
 
 ROLES: dict[str, tuple[str, ...]] = {
     # Answers people: sees what they gave, paid and used, sends a receipt once more. Moves no money.
-    "support": (*SEE_PEOPLE, *SEE_GIFTS, *SEE_PAYMENTS, *SEE_HOURS, *SEE_WALLETS, *SEE_STRIPE, "donations.resend_receipt"),
+    "support": (
+        *SEE_PEOPLE,
+        *SEE_GIFTS,
+        *SEE_PAYMENTS,
+        *SEE_HOURS,
+        *SEE_WALLETS,
+        *SEE_STRIPE,
+        *SEE_STRIPES_BOOKS,
+        "donations.resend_receipt",
+    ),
     # Answers for the money: refunds, assigns, replays, exports, prices plans, adjusts hours and (two of them) wallets, reads
     # the books and who did what.
     "finance": (
@@ -73,6 +85,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         *SEE_HOURS,
         *SEE_WALLETS,
         *SEE_STRIPE,
+        *SEE_STRIPES_BOOKS,
         *SEE_BOOKS,
         "donations.resend_receipt",
         "payments.refund_payment",

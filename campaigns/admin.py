@@ -17,9 +17,10 @@ from rest_framework.serializers import ValidationError as RefusedText
 from accounts.audited_admin import AuditedAdmin
 from campaigns.models import Campaign, tallied
 from campaigns.serializers import progress_percent
+from conventions.admin_showing import list_url, moment, pill
 from conventions.errors import InvalidInput
 from conventions.serializers import refuse_control_characters
-from payments.admin.showing import list_url, moment, money, pill
+from payments.admin.showing import money
 from payments.models import Transfer
 from payments.money import Money, check_currency
 

@@ -152,10 +152,12 @@ STRIPE_FOLLOWERS = {
     "payment_method.updated": "wallets.following",
     "payment_method.automatically_updated": "wallets.following",
     "customer.updated": "wallets.following",
+    "customer.deleted": "wallets.following",  # a user's customer too
 }
 # Modules with a `sweep` of their own, run after those of the products.
 ALSO_SWEPT = [
     "accounts.invitation_mail",
+    "wallets.leftovers",
     "wallets.refreshing_methods",
     "wallets.expiring_cards",
     "wallets.telling",

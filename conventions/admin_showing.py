@@ -1,9 +1,10 @@
-"""How states, times, ids and documents look in the back office."""
+"""How states, times, numbers, ids and documents look in the back office."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import re
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
@@ -13,8 +14,8 @@ from django.contrib.admin.utils import quote
 from django.db import models
 from django.urls import reverse
 from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 from conventions.public_ids import PublicIdField
@@ -27,9 +28,33 @@ def moment(at: datetime | None) -> str:
     return date_format(localtime(at), "Y-m-d H:i:s") if at else "–"
 
 
+def day_of_month(day: date) -> str:
+    """Short enough for a chart: 3 Nov."""
+    return f"{day.day} {day:%b}"
+
+
+def counted(number: int, what: str) -> str:
+    """1 gift, 2,000 gifts."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def share(part: int, whole: int, *, digits: int = 1) -> str:
+    """In percent, rounded half up from whole numbers; a dash where there is no whole."""
+    if not whole:
+        return "–"
+    scaled = (part * 100 * 10**digits + whole // 2) // whole
+    return f"{scaled // 10**digits}.{scaled % 10**digits:0{digits}d} %"
+
+
 def pill(state: str, label: str = "") -> SafeString:
     """A state in its colour; the word says it too."""
     return format_html('<span class="pill pill-{}">{}</span>', state, label or state.replace("_", " "))
+
+
+def breakable(text: str) -> SafeString:
+    """An address or a type, which breaks after an @, a dot or an underscore where a column is narrow: not within a word."""
+    pieces = ((piece,) for piece in re.split(r"(?<=[@._])", text))
+    return format_html_join(mark_safe("<wbr>"), "{}", pieces)
 
 
 def change_url(model: type[models.Model], pk: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import Error as DatabaseError
 
 from conventions.scrubbing import scrubbed
+from conventions.storable import storable
 
 
 def told(error: BaseException, *, longest: int = 500) -> str:
@@ -12,7 +13,7 @@ def told(error: BaseException, *, longest: int = 500) -> str:
     that it refused, names and addresses and all."""
     text = _of_database(error) if isinstance(error, DatabaseError) else str(error)
     kind = type(error).__name__
-    return scrubbed(f"{kind}: {text}" if text else kind)[:longest]
+    return storable(scrubbed(f"{kind}: {text}" if text else kind), longest)
 
 
 def _of_database(error: DatabaseError) -> str:

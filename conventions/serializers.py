@@ -53,6 +53,13 @@ class PersonsTextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class PayersAddressField(serializers.EmailField):
+    """In lower case, as it is kept, before its length is judged: "İ" becomes two characters."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
+
+
 class ExactNumberField(serializers.Field[Any, Any, Any, Any]):
     """A number or string, passed on as it was written: how fine and how large it may be is judged where it is read."""
 

@@ -17,13 +17,14 @@ from rest_framework.serializers import ValidationError as RefusedText
 
 from accounts.audited_admin import staff_of
 from campaigns.models import Campaign
+from conventions.admin_showing import breakable, change_url, link, link_by_id, list_url, moment, pill
 from conventions.errors import DomainError
 from conventions.serializers import refuse_control_characters
 from donations.models import COUNTED, Donation, Donor, Receipt, Supporter
 from donations.receipts import resend_receipt
 from payments.admin import finding
 from payments.admin.lists import CurrencyFilter, LongList, ReadOnly
-from payments.admin.showing import change_url, link, link_by_id, list_url, moment, money, pill
+from payments.admin.showing import money
 from payments.models import Payment
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class DonationAdmin(LongList):
 
 @admin.register(Donor)
 class DonorAdmin(ReadOnly):
-    list_display = ("email", "name", "anonymous_by_default", "user_link", "made")
+    list_display = ("address", "name", "anonymous_by_default", "user_link", "made")
     list_filter = ("anonymous_by_default",)
     date_hierarchy = "created_at"
     search_help_text = "A whole id (donor_…, user_…), a whole e-mail address, or part of a name."
@@ -220,6 +221,10 @@ class DonorAdmin(ReadOnly):
         if finding.is_id(term):
             return queryset.filter(**{"user" if term.startswith("user_") else "pk": term})
         return queryset.filter(email=term.lower()) if "@" in term else queryset.filter(name__icontains=term)
+
+    @admin.display(description="e-mail")
+    def address(self, donor: Donor) -> SafeString:
+        return breakable(donor.email)
 
     @admin.display(description="user")
     def user_link(self, donor: Donor) -> SafeString | str:

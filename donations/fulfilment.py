@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from donations import proving, receipts
 from donations.models import COUNTED, Donation, Donor, Receipt, Supporter
 from payments import ledger
 from payments.fulfilment import Happening, PaymentChange, Subject, Total
-from payments.models import LedgerAccount, Payment
+from payments.models import LedgerAccount, Payment, Transfer
 from payments.persons import ERASED_DOMAIN
 from payments.states import product_state
 
@@ -188,14 +188,19 @@ def explain(subject_id: str) -> str:
     return f"{donation.money.display()} to “{donation.campaign.title}” ({donation.campaign_id})"
 
 
-def total_of(name: str) -> Total | None:
+def totals_of(name: str) -> Sequence[Total]:
     """A campaign by id or slug, with the amount that its page shows."""
     campaign = Campaign.objects.with_totals().filter(Q(pk=name) | Q(slug=name)).first()
     if campaign is None:
-        return None
+        return ()
     sums = tallied(campaign)
     net = sums["raised_minor"] - sums["refunded_minor"] - sums["disputed_minor"]
-    return Total(account=campaign.account, title=f"“{campaign.title}” ({campaign.pk})", shown_minor=net)
+    return [Total(account=campaign.account, title=f"“{campaign.title}” ({campaign.pk})", shown_minor=net)]
+
+
+def acted(transfers: Sequence[Transfer]) -> Mapping[str, str]:
+    """Nothing more: a gift's money is moved by its donor, its bank, Stripe, or by staff whom payments knows."""
+    return {}
 
 
 def find_subjects(words: str) -> Sequence[Subject]:

@@ -14,7 +14,6 @@ from donations.errors import CampaignNotLive
 from donations.models import Donation, Donor
 from payments import checkout, ledger
 from payments.checkout import Idempotency
-from payments.errors import StripeRefused
 from payments.models import LedgerAccount, Payment
 from payments.money import Money, check_currency
 
@@ -70,12 +69,7 @@ def give(gift: Gift, *, user: User | None, idempotency: Idempotency | None) -> C
         )
         if is_new:
             _write_down(gift, campaign, payment, user)
-    call = checkout.latest_call(payment.pk, checkout.SESSION)
-    try:
-        answer = checkout.send(call)
-    except StripeRefused:
-        checkout.give_up(payment)
-        raise
+    answer = checkout.open_at_stripe(payment, checkout.SESSION)
     return CheckoutStarted(url=answer["url"], session_id=answer["id"], donation_id=payment.subject_id)
 
 
@@ -91,9 +85,7 @@ def _write_down(gift: Gift, campaign: Campaign, payment: Payment, user: User | N
         dedication_kind=gift.dedication_kind,
         dedication_name=gift.dedication_name,
     )
-    payment.subject_id = donation.pk
-    payment.save(update_fields=["subject_id"])
-    donation.save(force_insert=True)
+    checkout.insert_subject(payment, donation)
     params = checkout.session_params(
         payment,
         item_name=f"Donation to {campaign.title}",

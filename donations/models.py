@@ -14,6 +14,7 @@ from campaigns.models import Campaign
 from conventions.public_ids import PublicIdField
 from payments.models import Payment
 from payments.money import Money
+from payments.states import ProductState
 
 
 class Donor(models.Model):
@@ -50,13 +51,7 @@ class DonationQuerySet(models.QuerySet["Donation"]):
 class Donation(models.Model):
     """A gift to a campaign. Its state follows from its payment."""
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        PAID = "paid"
-        REFUNDED = "refunded"
-        PARTIALLY_REFUNDED = "partially_refunded"
-        DISPUTED = "disputed"
-        ABANDONED = "abandoned"
+    State = ProductState
 
     class Dedication(models.TextChoices):
         IN_HONOUR = "in_honour", "in honour of"

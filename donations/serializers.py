@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from conventions.serializers import AmountField, PersonsTextField, StrictSerializer, refuse_control_characters
+from conventions.serializers import AmountField, PayersAddressField, PersonsTextField, StrictSerializer, refuse_control_characters
 from donations.models import Donation
 from donations.wall import PublicGift
 
@@ -26,7 +26,7 @@ class GiftSerializer(StrictSerializer):
     )
     campaign_id = serializers.CharField(max_length=40, required=False, allow_null=True, help_text="None: the general fund.")
     donor_name = PersonsTextField(max_length=200, required=False)
-    email = serializers.EmailField(max_length=320, required=False, allow_blank=True)
+    email = PayersAddressField(max_length=320, required=False, allow_blank=True)
     anonymous = serializers.BooleanField(required=False, allow_null=True, default=None)
     message = PersonsTextField(max_length=500, required=False, paragraphs=True)
     dedication = DedicationSerializer(required=False, allow_null=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +12,10 @@ from accounts.staff import staff_may
 from conventions.errors import InvalidInput, NotFound
 from donations.models import Donation
 from payments import stripe_gateway
+from payments.asking import ask_and_settle
 from payments.checkout import SESSION_ID
-from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
 from payments.models import Payment
-from payments.settlement import settle_objects
-
-logger = logging.getLogger(__name__)
+from payments.states import FINAL
 
 HOLDER_SEES_FOR = timedelta(hours=24)
 
@@ -38,7 +35,7 @@ def session_status(session_id: str, *, user: User | None) -> dict[str, Any]:
     if not _may_see(donation, user):
         raise NotFound("There is no such session.")
     if _has_more_to_tell(payment):
-        _settle(session_id)
+        ask_and_settle(stripe_gateway.retrieve_session, session_id)
         # Read again even where nothing changed here: the webhook may have been first while we asked.
         donation = _donation_of(session_id)
         payment = donation.payment
@@ -82,14 +79,4 @@ def _may_see(donation: Donation, user: User | None) -> bool:
 
 def _has_more_to_tell(payment: Payment) -> bool:
     """Not at its end yet, or paid by an event that did not bring the address typed at the checkout page."""
-    return payment.status not in {"paid", "canceled", "expired"} or (payment.status == "paid" and not payment.customer_email)
-
-
-def _settle(session_id: str) -> None:
-    """Ask Stripe and settle what it says; where it cannot be asked, our database's word stands."""
-    try:
-        session = stripe_gateway.retrieve_session(session_id)
-    except (StripeUnavailable, StripeBusy, StripeRefused) as error:
-        logger.warning("session %s is answered from our database: %s", session_id, error)
-        return
-    settle_objects([session])
+    return payment.status not in FINAL or (payment.status == "paid" and not payment.customer_email)

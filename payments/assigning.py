@@ -25,8 +25,7 @@ def assign(*, payment_id: str, purpose: str, subject_id: str, actor: User, reaso
     Raises NotAssignable (it belongs to something already, or nothing of it is left), OtherCurrency, and InvalidInput
     where the reason is missing or there is no such subject.
     """
-    if not reason.strip():
-        raise InvalidInput("Say why: whoever looks at this later will ask.", field="reason")
+    why = audit.reason_given(reason)
     with transaction.atomic():
         payment = Payment.objects.select_for_update().get(pk=payment_id)
         if payment.purpose == purpose and payment.assigned_to == subject_id:
@@ -51,9 +50,7 @@ def assign(*, payment_id: str, purpose: str, subject_id: str, actor: User, reaso
             disputed_delta_minor=payment.disputed_minor,
         )
         fulfilment.settle([change])
-        audit.record(
-            actor=actor, action="payment.assigned", target=payment, before=before, after=_told(payment), reason=reason.strip()
-        )
+        audit.record(actor=actor, action="payment.assigned", target=payment, before=before, after=_told(payment), reason=why)
     return payment
 
 

@@ -44,7 +44,7 @@ REFUND_COLUMNS = (
     "status",
     "booked",
 )
-DISPUTE_COLUMNS = ("status", "evidence_due_at", "funds_withdrawn_at", "funds_reinstated_at", "closed_at")
+DISPUTE_COLUMNS = ("amount_minor", "status", "evidence_due_at", "funds_withdrawn_at", "funds_reinstated_at", "closed_at")
 
 
 @dataclass

@@ -16,6 +16,8 @@ from payments.models import BalanceTransaction, Dispute, Payment, Refund
 # kinds is posted with the payment they belong to; what is left of them to post is their fee and their conversion.
 OF_CHARGES = frozenset({"charge", "payment"})
 OF_REFUNDS = frozenset({"refund", "payment_refund", "refund_failure"})
+# A debit that was on the balance before it was known to succeed, taken off again: neither was ever money of a payment.
+OF_FAILED = frozenset({"payment_failure_refund"})
 OF_PAYOUTS = frozenset({"payout", "payout_cancel", "payout_failure"})
 OF_FEES = frozenset({"stripe_fee", "stripe_fx_fee", "tax_fee"})
 DISPUTE_CATEGORIES = frozenset({"dispute", "dispute_reversal"})
@@ -152,7 +154,12 @@ def disputed_minor(disputes: Iterable[Dispute]) -> int:
 
 def belongs_to_payment(row: BalanceTransaction) -> bool:
     """Whether its money is that of a charge, refund or dispute, and so is posted with that payment."""
-    return row.type in OF_CHARGES | OF_REFUNDS or row.category in DISPUTE_CATEGORIES
+    return moves_its_source(row.type, row.category)
+
+
+def moves_its_source(type_: str, category: str) -> bool:
+    """Whether a balance transaction's amount is its source's own: of a fee, say, it is not, whatever its source."""
+    return type_ in OF_CHARGES | OF_REFUNDS | OF_FAILED or category in DISPUTE_CATEGORIES
 
 
 def movement_key(row: BalanceTransaction, payment_id: str | None) -> str | None:

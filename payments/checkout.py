@@ -2,8 +2,8 @@
 
     with transaction.atomic(durable=True):
         payment, is_new = checkout.open_payment(...)
-        if is_new: the product's row, checkout.plan_call(...)
-    answer = checkout.send(payment)          # network, outside any transaction
+        if is_new: checkout.insert_subject(payment, the product's row), checkout.plan_call(...)
+    answer = checkout.open_at_stripe(payment, checkout.SESSION)  # network, outside any transaction
 
 Whatever happens to the answer, the next try sends the same call under the same key, and Stripe makes nothing twice.
 """
@@ -13,22 +13,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from accounts.models import Organization, User
 from conventions.errors import DomainError
 from conventions.log_context import about
 from conventions.scrubbing import scrubbed
+from conventions.storable import storable
 from payments import ledger, stripe_gateway
-from payments.errors import IdempotencyKeyExpired, IdempotencyKeyReused, StripeUnavailable
+from payments.errors import IdempotencyKeyExpired, IdempotencyKeyReused, StripeRefused, StripeUnavailable
 from payments.fulfilment import PaymentChange, fulfilment_of
 from payments.models import Payment, StripeCall
 from payments.money import Money
@@ -40,6 +41,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 SESSION, INTENT, REFUND = "checkout.sessions.create", "payment_intents.create", "refunds.create"
 SUBSCRIPTION = "subscriptions.create"
 SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
+LONGEST_ERROR = 2000
 # What is kept of an answer; never a client secret.
 KEPT = ("id", "url", "expires_at", "status")
 
@@ -104,6 +106,13 @@ def open_payment(
     if known.request_fingerprint != payment.request_fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
     return known, known.pk == payment.pk
+
+
+def insert_subject(payment: Payment, row: Model) -> None:
+    """Insert the product's row of a new payment, and let the payment name it; in the transaction of `open_payment`."""
+    payment.subject_id = row.pk
+    payment.save(update_fields=["subject_id"])
+    row.save(force_insert=True)
 
 
 def is_used(idempotency: Idempotency) -> bool:
@@ -180,9 +189,15 @@ def plan_call(subject_id: str, operation: str, params: Mapping[str, Any], *, att
 
 def call_once(subject_id: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Plan a call unless it was planned before, and send it: of two at once, both send the same one."""
-    planned = StripeCall(key=f"{subject_id}:{operation}:1", operation=operation, subject_id=subject_id, params=dict(params))
+    return send(plan_once(subject_id, operation, params))
+
+
+def plan_once(subject_id: str, operation: str, params: Mapping[str, Any], *, attempt: int = 1) -> StripeCall:
+    """The latest call for this, planned here where there is none of that attempt yet: of two at once, both get the same."""
+    key = f"{subject_id}:{operation}:{attempt}"
+    planned = StripeCall(key=key, operation=operation, subject_id=subject_id, attempt=attempt, params=dict(params))
     StripeCall.objects.bulk_create([planned], ignore_conflicts=True)
-    return send(latest_call(subject_id, operation))
+    return latest_call(subject_id, operation)
 
 
 def latest_call(subject_id: str, operation: str) -> StripeCall:
@@ -209,10 +224,28 @@ def send(call: StripeCall) -> dict[str, Any]:
             answer = stripe_gateway.create(call.operation, call.params, idempotency_key=call.key)
     except DomainError as error:
         status = error.stripe_status if isinstance(error, StripeUnavailable) else error.status
-        StripeCall.objects.filter(pk=call.pk).update(error_status=status, error=scrubbed(f"{error.code}: {error}"))
+        StripeCall.objects.filter(pk=call.pk).update(
+            error_status=status, error=storable(scrubbed(f"{error.code}: {error}"), LONGEST_ERROR)
+        )
         raise
     keep_answer(call, answer)
     return answer
+
+
+def open_at_stripe(payment: Payment, operation: str, *, sending: Callable[[StripeCall], dict[str, Any]] = send) -> dict[str, Any]:
+    """Send the payment's planned SESSION or INTENT, or give the answer that it got before; a payment that Stripe refuses
+    is given up. Returns Stripe's answer, or what was kept of it; raises as `send` does."""
+    try:
+        return sending(latest_call(payment.pk, operation))
+    except StripeRefused:
+        give_up(payment)
+        raise
+
+
+def open_intent(payment: Payment, *, sending: Callable[[StripeCall], dict[str, Any]] = send) -> Mapping[str, Any]:
+    """The payment's intent with its client secret, which is never stored: on a repeated request Stripe is asked."""
+    answer = open_at_stripe(payment, INTENT, sending=sending)
+    return answer if "client_secret" in answer else stripe_gateway.retrieve_intent(answer["id"])
 
 
 def _find_lost(call: StripeCall) -> dict[str, Any] | None:
@@ -235,11 +268,7 @@ def _find_lost(call: StripeCall) -> dict[str, Any] | None:
 
 def _next_attempt(call: StripeCall) -> StripeCall:
     """The same call under a new key; of two at once, both get the same one."""
-    attempt = call.attempt + 1
-    key = f"{call.subject_id}:{call.operation}:{attempt}"
-    planned = StripeCall(key=key, operation=call.operation, subject_id=call.subject_id, attempt=attempt, params=call.params)
-    StripeCall.objects.bulk_create([planned], ignore_conflicts=True)
-    return StripeCall.objects.get(pk=key)
+    return plan_once(call.subject_id, call.operation, call.params, attempt=call.attempt + 1)
 
 
 def keep_answer(call: StripeCall, answer: Mapping[str, Any]) -> None:

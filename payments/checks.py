@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,49 +13,27 @@ from payments import fulfilment
 
 
 @register()
-def fulfilments_are_complete(**kwargs: Any) -> list[CheckMessage]:
-    """Each module of PAYMENT_FULFILMENTS exists and has every function of the protocol."""
-    problems: list[CheckMessage] = []
-    for purpose, path in settings.PAYMENT_FULFILMENTS.items():
+def modules_of_settings_are_complete(**kwargs: Any) -> list[CheckMessage]:
+    """Each module that PAYMENT_FULFILMENTS, STRIPE_FOLLOWERS and ALSO_SWEPT name exists and has what is called there."""
+    products, followers = settings.PAYMENT_FULFILMENTS.values(), settings.STRIPE_FOLLOWERS.values()
+    swept = "sweep() finishes what was left over, bounded, and returns counts by what was done."
+    return [
+        *_lacking(
+            "PAYMENT_FULFILMENTS", products, fulfilment.FUNCTIONS, "See payments/fulfilment.py for what each must do.", first=1
+        ),
+        *_lacking("ALSO_SWEPT", settings.ALSO_SWEPT, ["sweep"], swept, first=3),
+        *_lacking("STRIPE_FOLLOWERS", followers, ["follow"], "See payments/following.py for what it must do.", first=5),
+    ]
+
+
+def _lacking(name: str, paths: Iterable[str], functions: Sequence[str], hint: str, *, first: int) -> Iterator[CheckMessage]:
+    """A module that cannot be imported is the error payments.E00<first>, one that lacks functions the error after it."""
+    for path in sorted(set(paths)):
         try:
             module = import_module(path)
         except ImportError as error:
-            problems.append(Error(f"PAYMENT_FULFILMENTS[{purpose!r}] = {path!r} cannot be imported: {error}", id="payments.E001"))
+            yield Error(f"{name} names {path!r}, which cannot be imported: {error}", id=f"payments.E{first:03d}")
             continue
-        missing = [name for name in fulfilment.FUNCTIONS if not callable(getattr(module, name, None))]
+        missing = [function for function in functions if not callable(getattr(module, function, None))]
         if missing:
-            hint = "See payments/fulfilment.py for what each must do."
-            problems.append(Error(f"{path} lacks {', '.join(missing)}().", hint=hint, id="payments.E002"))
-    return problems
-
-
-@register()
-def followers_follow(**kwargs: Any) -> list[CheckMessage]:
-    """Each module of STRIPE_FOLLOWERS exists and has `follow`."""
-    problems: list[CheckMessage] = []
-    for path in sorted(set(settings.STRIPE_FOLLOWERS.values())):
-        try:
-            module = import_module(path)
-        except ImportError as error:
-            problems.append(Error(f"STRIPE_FOLLOWERS names {path!r}, which cannot be imported: {error}", id="payments.E005"))
-            continue
-        if not callable(getattr(module, "follow", None)):
-            hint = "See payments/following.py for what it must do."
-            problems.append(Error(f"{path} lacks follow().", hint=hint, id="payments.E006"))
-    return problems
-
-
-@register()
-def swept_modules_can_be_swept(**kwargs: Any) -> list[CheckMessage]:
-    """Each module of ALSO_SWEPT exists and has a `sweep`."""
-    problems: list[CheckMessage] = []
-    for path in settings.ALSO_SWEPT:
-        try:
-            module = import_module(path)
-        except ImportError as error:
-            problems.append(Error(f"ALSO_SWEPT names {path!r}, which cannot be imported: {error}", id="payments.E003"))
-            continue
-        if not callable(getattr(module, "sweep", None)):
-            hint = "sweep() finishes what was left over, bounded, and returns counts by what was done."
-            problems.append(Error(f"{path} lacks sweep().", hint=hint, id="payments.E004"))
-    return problems
+            yield Error(f"{path} lacks {', '.join(missing)}().", hint=hint, id=f"payments.E{first + 1:03d}")

@@ -26,6 +26,12 @@ class NotRefundable(Conflict):
     code = "not_refundable"
 
 
+class PaymentDisputed(NotRefundable):
+    """A dispute, open or lost, has withdrawn all that was left: Stripe would refuse the refund."""
+
+    code = "payment_disputed"
+
+
 class RefundableChanged(Conflict):
     """Somebody else refunded meanwhile: whoever asked has not seen what is left."""
 
@@ -51,6 +57,13 @@ class StripeRefused(DomainError):
 
     code = "stripe_refused"
     status = HTTPStatus.BAD_REQUEST
+
+
+class CustomerGone(StripeRefused):
+    """The customer was deleted at Stripe, and with it the payment method that was to be charged."""
+
+    code = "customer_gone"
+    status = HTTPStatus.CONFLICT
 
 
 class StripeBusy(DomainError):

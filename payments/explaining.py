@@ -14,7 +14,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Count, Q, QuerySet, Sum
 
 from accounts.audit import masked
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, User
 from conventions.chunks import in_chunks
 from payments import ledger
 from payments.bookkeeping import movement_key
@@ -86,9 +86,10 @@ def explain(name: str, *, limit: int) -> Iterator[Part]:
     At most `limit` lines of a total are shown, the others are summed. Raises NothingKnown.
     """
     if LedgerAccount.objects.filter(pk=name).exists():
-        yield from _account(name, f"account {name}", None, limit)
-    elif total := _total_of(name):
-        yield from _account(total.account, total.title, total.shown_minor, limit)
+        yield from _total(Total(account=name, title=f"account {name}"), limit)
+    elif totals := _totals_of(name):
+        for total in totals:
+            yield from _total(total, limit)
     elif payment := _payment_of(name):
         yield from _payment(payment)
     elif row := BalanceTransaction.objects.filter(pk=name).first():
@@ -103,8 +104,8 @@ def explain(name: str, *, limit: int) -> Iterator[Part]:
         raise NothingKnown(f"Nothing here is called {name!r}. `reconcile` asks Stripe for what never arrived.")
 
 
-def _total_of(name: str) -> Total | None:
-    return next((total for fulfilment in all_fulfilments() if (total := fulfilment.total_of(name))), None)
+def _totals_of(name: str) -> Sequence[Total]:
+    return next((totals for fulfilment in all_fulfilments() if (totals := fulfilment.totals_of(name))), ())
 
 
 def _payment_of(name: str) -> Payment | None:
@@ -124,14 +125,22 @@ def _payment_of(name: str) -> Payment | None:
 
 
 # -- totals -----------------------------------------------------------------------------------------
-def _account(code: str, title: str, shown_minor: int | None, limit: int) -> Iterator[Part]:
+def _total(total: Total, limit: int) -> Iterator[Part]:
+    """Its transfers, the rest of them summed, and that they add up to the account's balance and to what is shown."""
+    code = total.account
+    if not code:
+        yield Heading(title=total.title, facts=dict(total.facts))
+        return
     account = LedgerAccount.objects.filter(pk=code).first()
     if account is None:  # a campaign that nobody has given to
-        yield Heading(title=title, facts={"account": f"{code}, not opened: nothing was ever posted to it"})
+        facts = {"account": f"{code}, not opened: nothing was ever posted to it"}
+        yield Heading(title=total.title, facts={**total.facts, **facts})
         return
-    yield Heading(title=title, facts={"account": code, "kind": account.kind})
+    yield Heading(title=total.title, facts={**total.facts, "account": code, "kind": account.kind})
     grows_by_debit = account.kind in {LedgerAccount.Kind.ASSET, LedgerAccount.Kind.EXPENSE}
     transfers = Transfer.objects.filter(Q(debit=code) | Q(credit=code))
+    if total.keys:
+        transfers = transfers.filter(key__in=total.keys)
     count, shown, seen = 0, 0, islice(_lines(transfers, code, grows_by_debit=grows_by_debit), limit)
     for line in seen:
         count, shown = count + 1, shown + line.amount_minor
@@ -141,21 +150,21 @@ def _account(code: str, title: str, shown_minor: int | None, limit: int) -> Iter
         debits=Sum("amount_minor", filter=Q(debit=code), default=0),
         credits=Sum("amount_minor", filter=Q(credit=code), default=0),
     )
-    total = sums["debits"] - sums["credits"] if grows_by_debit else sums["credits"] - sums["debits"]
-    currency = account.currency
+    sum_minor = sums["debits"] - sums["credits"] if grows_by_debit else sums["credits"] - sums["debits"]
     if sums["all"] > count:
-        yield Rest(count=sums["all"] - count, amount_minor=total - shown, currency=currency)
-    what = f"the sum of its {sums['all']} transfers is the account's balance"
-    yield Check(what=what, amount_minor=total, expected_minor=ledger.balance(code), currency=currency)
-    if shown_minor is not None:
-        what = "and what is shown"
-        yield Check(what=what, amount_minor=total, expected_minor=shown_minor, currency=currency)
+        yield Rest(count=sums["all"] - count, amount_minor=sum_minor - shown, currency=account.currency)
+    added_up = f"the sum of its {sums['all']} transfer{'' if sums['all'] == 1 else 's'} is "
+    expected = [] if total.keys else [(f"{added_up}the account's balance", ledger.balance(code))]
+    if total.shown_minor is not None:
+        expected.append((f"{added_up if total.keys else 'and '}{total.shown_as}", total.shown_minor))
+    for what, expected_minor in expected:
+        yield Check(what=what, amount_minor=sum_minor, expected_minor=expected_minor, currency=account.currency)
 
 
 def _lines(transfers: QuerySet[Transfer], code: str, *, grows_by_debit: bool) -> Iterator[Line]:
     """Each transfer from the account's own side; people and products are looked up a chunk at a time."""
     for chunk in in_chunks(transfers.select_related("payment__user"), CHUNK):
-        actors = _actors(chunk)
+        actors = people_behind(chunk)
         for transfer in chunk:
             inwards = (transfer.debit_id == code) == grows_by_debit
             yield _line(transfer, transfer.amount_minor if inwards else -transfer.amount_minor, actors)
@@ -185,7 +194,7 @@ def _product(payment: Payment) -> str:
         return f"{payment.subject_id}, which is missing"
 
 
-def _actors(transfers: Sequence[Transfer]) -> dict[str, str]:
+def people_behind(transfers: Sequence[Transfer]) -> dict[str, str]:
     """By key of transfer: who is behind it. Addresses of people who pay are masked, staff are named."""
     sources = [transfer.source for transfer in transfers if transfer.source]
     refunds = {r.stripe_id: r for r in Refund.objects.filter(stripe_id__in=sources).select_related("requested_by")}
@@ -205,13 +214,22 @@ def _actors(transfers: Sequence[Transfer]) -> dict[str, str]:
             told[transfer.key] = "by the payer's bank"
         else:
             told[transfer.key] = "by Stripe" if transfer.source else "our own act"
+    for fulfilment in all_fulfilments():
+        told |= fulfilment.acted(transfers)
     return told
+
+
+def named(user: User | None) -> str:
+    """Somebody who acted: staff by their address; of others, whose addresses are masked, the id as well."""
+    if user is None:
+        return "somebody unknown"
+    return str(user) if user.is_staff else f"{masked(user.email)} ({user.pk})"
 
 
 def _payer(payment: Payment) -> str:
     who = masked(payment.customer_email) or "somebody unknown"
     if payment.organization_id and not payment.user_id:
-        return f"{payment.organization_id}, by its saved method or past us"
+        return f"{payment.organization_id}, with nobody signed in"
     return f"{who}, signed in" if payment.user_id else f"{who}, a guest"
 
 
@@ -221,7 +239,7 @@ def _payment(payment: Payment) -> Iterator[Part]:
     disputes = list(payment.disputes.order_by("opened_at", "pk"))
     yield Heading(title=f"payment {payment.pk}: {payment.money.display()}, {payment.status}", facts=_facts(payment))
     transfers = list(payment.transfers.select_related("payment__user").order_by("occurred_at", "pk"))
-    actors = _actors(transfers)
+    actors = people_behind(transfers)
     net = 0
     ours = {payment.destination_id, payment.returns_from_id or payment.destination_id}
     for transfer in transfers:
@@ -323,8 +341,15 @@ def _event(event: StripeEvent) -> Iterator[Part]:
 
 
 def _transfer(transfer: Transfer) -> Iterator[Part]:
-    facts = {"debit": str(transfer.debit_id), "credit": str(transfer.credit_id), "records": transfer.source or "our own act"}
-    yield Heading(title=f"transfer {transfer.key}", facts=facts)
+    facts = {
+        "debit": str(transfer.debit_id),
+        "credit": str(transfer.credit_id),
+        "records": transfer.source or "nothing of Stripe's",
+        "memo": transfer.memo,
+        "behind it": people_behind([transfer])[transfer.key],
+    }
+    amount = Money(transfer.amount_minor, transfer.currency).display()
+    yield Heading(title=f"transfer {transfer.key}: {amount}", facts={name: value for name, value in facts.items() if value})
     row = BalanceTransaction.objects.filter(pk=transfer.source or "").first()
     if transfer.payment:
         yield from _payment(transfer.payment)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from conventions.storable import storable
 from payments.invoice_facts import from_invoice, from_invoice_payment, invoice_paid, invoice_payment_paid
 from payments.sightings import DisputeSighting, RefundSighting, Sighting, StripeObject, id_of, moment
 from payments.states import earliest
@@ -51,10 +52,11 @@ def from_session(session: StripeObject, at: datetime | None = None) -> Sighting:
 
 
 def _with_intent(seen: Sighting, intent: StripeObject) -> Sighting:
-    """A fetched session whose intent was expanded: the intent's times are nearer to the fact."""
+    """A fetched session whose intent was expanded: the intent's times are nearer to the fact, and what it collected."""
     inner = from_intent(intent)
     return replace(
         seen,
+        amount_minor=inner.amount_minor if inner.paid_at else seen.amount_minor,
         charge=inner.charge,
         paid_at=inner.paid_at,
         processing_at=inner.processing_at,
@@ -85,7 +87,10 @@ def from_intent(intent: StripeObject, at: datetime | None = None) -> Sighting:
     )
     if status == "succeeded":
         paid_at = earliest(stands_at, moment(expanded["created"])) if expanded else stands_at
-        return replace(seen, charge=id_of(charge), paid_at=paid_at, receipt_url=expanded.get("receipt_url") or "")
+        # Of an authorization that was captured in part, only that part was collected.
+        collected = intent.get("amount_received") or intent["amount"]
+        receipt_url = expanded.get("receipt_url") or ""
+        return replace(seen, charge=id_of(charge), amount_minor=collected, paid_at=paid_at, receipt_url=receipt_url)
     if status == "processing":
         return replace(seen, processing_at=stands_at)
     if status == "canceled":
@@ -119,6 +124,7 @@ def from_charge(charge: StripeObject, at: datetime | None = None) -> Sighting:
     return replace(
         seen,
         charge=charge["id"],
+        amount_minor=charge.get("amount_captured") or charge["amount"],
         paid_at=moment(charge["created"]),
         receipt_url=charge.get("receipt_url") or "",
         refunded_total_minor=charge.get("amount_refunded") or 0,
@@ -182,7 +188,7 @@ OBJECTS: dict[str, Callable[[StripeObject], Sighting]] = {
 
 def from_object(fetched: StripeObject) -> Sighting:
     """A fetched object of any kind that `OBJECTS` names."""
-    return _storable(OBJECTS[fetched["object"]](fetched))
+    return _fitting(OBJECTS[fetched["object"]](fetched))
 
 
 # Longest texts that the rows of payments hold.
@@ -191,19 +197,13 @@ REFUND_LENGTHS = {"reason": 40, "failure_reason": 200}
 DISPUTE_LENGTHS = {"reason": 60, "status": 30}
 
 
-def _fitting(text: str, length: int) -> str:
-    """Without what no database text holds (null characters, lone surrogates), and cut to the column: an odd name
-    must not keep its gift out of the books."""
-    return text.encode("utf-8", "ignore").decode().replace("\x00", "")[:length]
-
-
-def _storable(seen: Sighting) -> Sighting:
+def _fitting(seen: Sighting) -> Sighting:
     refund, dispute = seen.refund, seen.dispute
     if refund:
-        refund = replace(refund, **{n: _fitting(getattr(refund, n), k) for n, k in REFUND_LENGTHS.items()})  # type: ignore[arg-type]
+        refund = replace(refund, **{n: storable(getattr(refund, n), k) for n, k in REFUND_LENGTHS.items()})  # type: ignore[arg-type]
     if dispute:
-        dispute = replace(dispute, **{n: _fitting(getattr(dispute, n), k) for n, k in DISPUTE_LENGTHS.items()})  # type: ignore[arg-type]
-    texts = {n: _fitting(getattr(seen, n), k) for n, k in LENGTHS.items()}
+        dispute = replace(dispute, **{n: storable(getattr(dispute, n), k) for n, k in DISPUTE_LENGTHS.items()})  # type: ignore[arg-type]
+    texts = {n: storable(getattr(seen, n), k) for n, k in LENGTHS.items()}
     if refund is seen.refund and dispute is seen.dispute and all(getattr(seen, n) == text for n, text in texts.items()):
         return seen  # as nearly always: a copy costs more than the look
     return replace(seen, refund=refund, dispute=dispute, **texts)  # type: ignore[arg-type]
@@ -278,4 +278,4 @@ def from_event(event: StripeObject) -> Sighting | None:
     """The sighting that an event is, or None where it says nothing of our payments."""
     read = EVENTS.get(event["type"])
     seen = read(event) if read else None
-    return _storable(seen) if seen else None
+    return _fitting(seen) if seen else None

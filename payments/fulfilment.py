@@ -6,8 +6,8 @@ each exists. Payments calls products through here and knows none of them by name
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from django.conf import settings
 from django.db.models import QuerySet
 
-from payments.models import Payment
+from payments.models import Payment, Transfer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,18 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """A number that the product shows, and the ledger account whose transfers must add up to it."""
+    """A number that the product shows, and the ledger account whose transfers must add up to it: all of them or, with
+    `keys`, those alone. Without an account nothing is added up, and `facts` say why.
 
-    account: str
+    `shown_minor` is None where the account's own balance is all there is; `shown_as` says in words what it is.
+    """
+
     title: str
-    shown_minor: int
+    account: str = ""
+    keys: Collection[str] = ()
+    shown_minor: int | None = None
+    shown_as: str = "what is shown"
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +84,13 @@ class Fulfilment(Protocol):
     def explain(self, subject_id: str) -> str:
         """One line that says what the product row is."""
 
-    def total_of(self, name: str) -> Total | None:
-        """The total that a name of the product's own stands for (an id, a slug); None where it knows no such name."""
+    def totals_of(self, name: str) -> Sequence[Total]:
+        """The totals, a few, that a name of the product's own stands for (an id, a slug); none where it knows no such
+        name."""
+
+    def acted(self, transfers: Sequence[Transfer]) -> Mapping[str, str]:
+        """Who is behind transfers, in words and by their keys, where the product knows more of that than payments does.
+        In a fixed number of queries, however many transfers."""
 
     def find_subjects(self, words: str) -> Sequence[Subject]:
         """What `adopt` could be given, by whole id or by words of its title; a bounded number, the newest first."""
@@ -90,7 +102,18 @@ class Fulfilment(Protocol):
         """Every row that `settle` and `adopt` may write for these payments: what a preview compares."""
 
 
-FUNCTIONS = ("settle", "adopt", "check_books", "sweep", "explain", "total_of", "find_subjects", "happened", "rows_of")
+FUNCTIONS = (
+    "settle",
+    "adopt",
+    "check_books",
+    "sweep",
+    "explain",
+    "totals_of",
+    "acted",
+    "find_subjects",
+    "happened",
+    "rows_of",
+)
 
 
 def fulfilment_of(purpose: str) -> Fulfilment | None:

@@ -41,7 +41,7 @@ def merge_payment(payment: Payment, seen: Sighting) -> None:
         payment.receipt_url = payment.receipt_url or seen.receipt_url
     # One source of contact for each way of paying, so that two that differ cannot race.
     if seen.session or payment.via == Payment.Via.INTENT:
-        payment.customer_email = payment.customer_email or seen.customer_email.strip().lower()
+        payment.customer_email = payment.customer_email or seen.customer_email.strip().lower()[:320]  # some letters grow by it
         payment.customer_name = payment.customer_name or seen.customer_name.strip()[:200]
     payment.paid_at = earliest(payment.paid_at, seen.paid_at)
     payment.canceled_at = earliest(payment.canceled_at, seen.canceled_at)
@@ -102,6 +102,8 @@ def merge_dispute(payment: Payment, known: list[Dispute], seen: DisputeSighting)
             opened_at=seen.opened_at,
         )
         known.append(dispute)
+    if dispute.funds_withdrawn_at is None:
+        dispute.amount_minor = seen.amount_minor  # may change until it is taken: an inquiry into all, a dispute of a part
     dispute.status = states.dispute_status(dispute.status, seen.status)
     dispute.evidence_due_at = latest(dispute.evidence_due_at, seen.evidence_due_at)
     dispute.funds_withdrawn_at = earliest(dispute.funds_withdrawn_at, seen.funds_withdrawn_at)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from babel.core import Locale
-from babel.numbers import format_currency, get_currency_name, get_currency_symbol
+from babel.numbers import format_compact_currency, format_currency, get_currency_name, get_currency_symbol
 
 from conventions.errors import InvalidInput
 from payments.currencies import (
@@ -108,6 +108,15 @@ class Money:
             currency_digits=False,
             decimal_quantization=False,
         )
+
+    def display_short(self) -> str:
+        """For a chart's axis and its marks, rounded from a thousand on: "$0", "$0.50", "$12.5K"."""
+        if self.decimal >= 1000:
+            short = format_compact_currency(self.decimal, self.currency.upper(), locale="en_US", fraction_digits=1)
+            return short.replace(".0", "")
+        text = self.display()
+        whole, point, fraction = text.rpartition(".")
+        return whole if point and not fraction.strip("0") else text
 
     def _is_whole_enough(self) -> bool:
         return self.currency not in WHOLE_UNITS_ONLY or self.amount_minor % 100 == 0

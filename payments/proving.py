@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from django.db.models import F, Sum
 
 from conventions.chunks import in_chunks
 from payments.bookkeeping import (
     LEVEL,
+    OF_FAILED,
     balance_postings_due,
     belongs_to_payment,
     disputed_minor,
@@ -72,6 +73,7 @@ def _balance_transactions_are_booked() -> Iterator[str]:
         due_by = {row.pk: {p.key: (p.debit, p.credit, p.amount_minor) for p in balance_postings_due(row)} for row in chunk}
         keys = {key for due in due_by.values() for key in due} | {key for key in moved_by.values() if key}
         posted = {t.key: (t.debit_id, t.credit_id, t.amount_minor) for t in Transfer.objects.filter(key__in=keys)}
+        came_to_nothing = _came_to_nothing(charges)
         for row in chunk:
             for key, wanted in due_by[row.pk].items():
                 if key not in posted:
@@ -82,10 +84,21 @@ def _balance_transactions_are_booked() -> Iterator[str]:
                 moved = abs(row.amount_minor if row.source_amount_minor is None else row.source_amount_minor)
                 named = moved_by[row.pk] or ""
                 ours = posted.get(named)
+                if ours is None and (row.source, abs(row.amount_minor)) in came_to_nothing:
+                    continue
                 if ours is None:
                     yield f"{row.pk} moved {moved} for {row.source}, of which no transfer of ours tells"
                 elif ours[2] != moved:
                     yield f"{row.pk} moved {moved} for {row.source}, our transfer {named} says {ours[2]}"
+
+
+def _came_to_nothing(charges: Collection[str]) -> set[tuple[str | None, int]]:
+    """Source and amount of the debits that failed after they were put on the balance, and of which no payment was paid."""
+    failed = BalanceTransaction.objects.filter(source__in=charges, type__in=OF_FAILED)
+    rows = set(failed.values_list("source", "amount_minor"))
+    paid = Payment.objects.filter(charge__in=[source for source, _ in rows], paid_at__isnull=False)
+    counted = set(paid.values_list("charge", flat=True))
+    return {(source, -amount) for source, amount in rows if source not in counted}
 
 
 def _transfers_without_payment_are_called_for() -> Iterator[str]:

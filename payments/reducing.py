@@ -16,7 +16,8 @@ REDUCED = '{"reduced": true, '  # what the text of a reduced event begins with
 KEPT = frozenset(
     """
     id object api_version created livemode type data previous_attributes
-    amount amount_due amount_paid amount_refunded amount_total attempt_count balance_transactions billing_reason
+    amount amount_captured amount_due amount_paid amount_received amount_refunded amount_total
+    attempt_count balance_transactions billing_reason
     cancel_at_period_end canceled_at captured charge client_reference_id currency current_period_end customer
     due_by end ended_at evidence_details expires_at failure_reason fee
     invoice invoice_item_details invoice_settings default_payment_method items latest_charge latest_invoice lines

@@ -7,15 +7,24 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
+from conventions.failures import told
 from conventions.log_context import about
 from payments import checkout, stripe_gateway
-from payments.errors import CardDeclined, NotRefundable, RefundableChanged, RefundTooLarge, StripeRefused
+from payments.errors import CardDeclined, NotRefundable, PaymentDisputed, RefundableChanged, RefundTooLarge, StripeRefused
 from payments.models import Payment, Refund
 from payments.money import Money
 from payments.settlement import settle_objects
 
 # https://docs.stripe.com/api/refunds/create#create_refund-reason
 REASONS = ("requested_by_customer", "duplicate", "fraudulent")
+
+
+def why_nothing_is_left(payment: Payment) -> str:
+    """The sentence for a payment of which nothing can be refunded (any more)."""
+    if payment.disputed_minor:
+        held = Money(payment.disputed_minor, payment.currency).display()
+        return f"Nothing of this payment can be refunded: a dispute has withdrawn {held}. Only if it is won does that come back."
+    return "Nothing of this payment can be refunded."
 
 
 def request_refund(
@@ -29,14 +38,16 @@ def request_refund(
 ) -> Refund:
     """Commit a refund of `amount_minor` (None: all that is left) with its call to Stripe; `send_refund` comes next.
 
-    Raises NotRefundable when the payment is not paid, RefundTooLarge when less than that is left, and RefundableChanged
-    when what is left is no longer what the person saw who decided.
+    Raises NotRefundable when the payment is not paid, PaymentDisputed when a dispute holds all that is left, RefundTooLarge
+    when less than that is left, and RefundableChanged when what is left is no longer what the person saw who decided.
     """
     with transaction.atomic(durable=True):
         payment = Payment.objects.select_for_update().get(pk=payment_id)
         if not payment.paid_at or not payment.payment_intent:
             raise NotRefundable("Only a paid payment can be refunded.")
         left = payment.refundable_minor
+        if left <= 0 and payment.disputed_minor:
+            raise PaymentDisputed(why_nothing_is_left(payment))
         if seen_refundable_minor not in {None, left}:
             raise RefundableChanged(
                 "What can be refunded has changed since this form was opened: now it is "
@@ -97,7 +108,7 @@ def send_refund(refund: Refund) -> Refund:
             if call.answer or error.code == "resource_missing":
                 raise  # made already, or of another account than the key's: no word on the refund itself
             Refund.objects.filter(pk=refund.pk, stripe_id=None).update(
-                canceled_at=timezone.now(), status="canceled", failure_reason=str(error)[:200]
+                canceled_at=timezone.now(), status="canceled", failure_reason=told(error, longest=200)
             )
             raise
         settle_objects([answer])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
+from django.db.models import TextChoices
+
 
 class PaymentFacts(Protocol):
     paid_at: datetime | None
@@ -21,6 +23,7 @@ class RefundFacts(Protocol):
 
 
 PAYMENT_STATUSES = ("open", "processing", "failed", "paid", "canceled", "expired")
+FINAL = frozenset({"paid", "canceled", "expired"})  # Stripe need not be asked any more whether it was paid
 REFUND_STATUSES = ("pending", "succeeded", "failed", "canceled")
 # Later in this list wins, whatever came first (https://docs.stripe.com/disputes/how-disputes-work).
 DISPUTE_STATUSES = (
@@ -34,6 +37,17 @@ DISPUTE_STATUSES = (
     "won",
 )
 DISPUTE_CLOSED = frozenset({"prevented", "warning_closed", "lost", "won"})
+
+
+class ProductState(TextChoices):
+    """What has become of something that one payment pays for; `product_state` says which."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    DISPUTED = "disputed"
+    ABANDONED = "abandoned"
 
 
 def payment_status(facts: PaymentFacts) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -119,15 +119,24 @@ def _apply_due_events(done: Done) -> None:
 def apply_stored(ids: Sequence[str], *, take_in_unmatched: bool = False) -> int:
     """Apply stored events together; where that fails, one by one, so that a bad one fails alone. Returns how many
     are finished now."""
+    return _finished(_applied(ids, take_in_unmatched=take_in_unmatched))
+
+
+def _applied(ids: Sequence[str], *, take_in_unmatched: bool) -> dict[str, str]:
+    """The end state of each event, and of those that were woken. One that failed has none here, nor one that another
+    process is applying."""
     try:
-        states = settle_stored(ids, take_in_unmatched=take_in_unmatched).states
+        return settle_stored(ids, take_in_unmatched=take_in_unmatched).states
     except Exception as error:
         if len(ids) > 1:
-            return sum(apply_stored([pk], take_in_unmatched=take_in_unmatched) for pk in ids)
+            return {key: end for pk in ids for key, end in _applied([pk], take_in_unmatched=take_in_unmatched).items()}
         logger.exception("%s could not be applied", ids[0])
         row = StripeEvent.objects.get(pk=ids[0])
         inbox.record_failure(inbox.envelope_of(row), error, source=row.source)
-        return 0
+        return {}
+
+
+def _finished(states: Mapping[str, str]) -> int:
     return sum(state in inbox.FINISHED for state in states.values())
 
 
@@ -143,27 +152,30 @@ def _take_in_unmatched(done: Done) -> None:
         received_at__lt=now - timedelta(seconds=settings.PARKED_AFTER_S),
         next_attempt_at__lte=now + inbox.RETRY_PARKED_AFTER,
     )
-    decided, unclear = [], []
+    decided: list[str] = []
+    unclear: dict[str, Sighting] = {}
     for row in waited.order_by("received_at")[:MOST_CALLS]:
         sighting = from_event(inbox.envelope_of(row).event)
         if sighting is None or (sighting.paid_at and not may_pay_an_invoice(sighting)):
             decided.append(row.pk)
         else:
-            unclear.append((row.pk, sighting))
+            unclear[row.pk] = sighting
 
-    def look(event: tuple[str, Sighting]) -> int:
-        pk, sighting = event
+    def look(pk: str) -> int:
         StripeEvent.objects.filter(pk=pk, state=State.PARKED).update(next_attempt_at=timezone.now() + RETRY_ASKING_AFTER)
-        _fetch_payment_of(sighting)
+        _fetch_payment_of(unclear[pk])
         decided.append(pk)
         return 0
 
     _each(unclear, look, done, "unmatched")
     if not decided:
         return
-    done["unmatched"] += apply_stored(decided, take_in_unmatched=True)
-    # What still waits shows no money of ours: a failure or an expiry of something this system never started.
-    still = StripeEvent.objects.filter(pk__in=decided, state=State.PARKED)
+    states = _applied(decided, take_in_unmatched=True)
+    done["unmatched"] += _finished(states)
+    # What still waits shows no money of ours: a failure or an expiry of something this system never started. Only what was
+    # applied here: one that another process held was not asked to take its money in, and waits for the next sweep.
+    waits = [pk for pk in decided if states.get(pk) == State.PARKED]
+    still = StripeEvent.objects.filter(pk__in=waits, state=State.PARKED)
     done["unmatched"] += still.update(state=State.IGNORED, waiting_for=None, next_attempt_at=None)
 
 
@@ -212,30 +224,34 @@ def _ask_about_each(
 
 
 def _settle_ended_sessions(done: Done) -> None:
-    """Payments not at their end after a session's life: ask Stripe about session or intent, each at most once a day for
-    a week; for a month where a bank is at work on it."""
+    """Payments not at their end after a session's life: ask Stripe about session, intent or invoice, each at most once a
+    day for a week; for a month where a bank is at work on it."""
     now = timezone.now()
     ended = _not_asked_since(now - ASK_AGAIN_AFTER).filter(
         Q(status__in=["open", "failed"], created_at__gt=now - ASK_FOR)
         | Q(status="processing", created_at__gt=now - ASK_BANKS_FOR),
-        Q(checkout_session__isnull=False) | Q(payment_intent__isnull=False),
+        Q(checkout_session__isnull=False) | Q(payment_intent__isnull=False) | Q(invoice__isnull=False),
         created_at__lt=now - SESSION_LIVES,
     )
 
     def look(payment: Payment) -> int:
         try:
-            if payment.checkout_session:
-                fetched = [stripe_gateway.retrieve_session(payment.checkout_session)]
-            else:
-                fetched = [stripe_gateway.retrieve_intent(str(payment.payment_intent))]
+            fetched = [_object_of(payment)]
         except StripeRefused as error:
-            logger.warning(
-                "Stripe does not show %s of %s: %s", payment.checkout_session or payment.payment_intent, payment, error
-            )
+            logger.warning("Stripe does not show what %s is about: %s", payment, error)
             fetched = []
         return len(settle_objects(fetched).changed)
 
     _ask_about_each(ended[:MOST_CALLS], look, done, "sessions", again_after=ASK_AGAIN_AFTER)
+
+
+def _object_of(payment: Payment) -> stripe_gateway.Json:
+    """The object of Stripe's that says most about a payment that is not at its end."""
+    if payment.checkout_session:
+        return stripe_gateway.retrieve_session(payment.checkout_session)
+    if payment.payment_intent:
+        return stripe_gateway.retrieve_intent(payment.payment_intent)
+    return stripe_gateway.retrieve_invoice(str(payment.invoice))  # it tells which intent pays it
 
 
 def _settle_lost_sessions(done: Done) -> None:

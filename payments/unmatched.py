@@ -17,8 +17,9 @@ UNMATCHED = "unmatched"
 
 
 def _payment_for(sighting: Sighting) -> Payment | None:
-    """A payment, not yet saved, for money that a sighting shows; None where it shows none."""
-    if sighting.paid_at is None or not sighting.amount_minor or not sighting.currency:
+    """A payment, not yet saved, for money that a sighting shows, or that the intent of its invoice will show; None where
+    there is none."""
+    if not (sighting.paid_at or sighting.invoice) or not sighting.amount_minor or not sighting.currency:
         return None
     if not (sighting.intent or sighting.charge or sighting.invoice):
         return None  # what cannot be told from other money would be counted beside it
@@ -58,7 +59,7 @@ def take_in(sighting: Sighting) -> Payment | None:
     Not for an invoice whose intent is not told: that intent shows the same money, and would be taken in once more.
     """
     payment = _payment_for(sighting)
-    if payment is None or (sighting.invoice and not sighting.intent):
+    if payment is None or sighting.paid_at is None or (sighting.invoice and not sighting.intent):
         return None
     destination = ledger.unmatched_account(payment.currency)
     ledger.open_accounts([ledger.stripe_account(payment.currency), destination])

@@ -16,13 +16,13 @@ from conventions.errors import NotFound
 from payments import stripe_gateway
 from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
 from payments.settlement import settle_objects
+from payments.states import FINAL
 from pricing.following import learn
 from pricing.models import PurchaseTransaction
 
 logger = logging.getLogger(__name__)
 
 INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,200}")
-FINAL = frozenset({"paid", "canceled", "expired"})
 
 
 def purchase_paid_by(*, intent: str, client_secret: str, user: User | None) -> PurchaseTransaction:

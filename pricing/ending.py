@@ -20,13 +20,12 @@ from pricing.models import Subscription
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100
-ENDED = (Subscription.State.CANCELED, Subscription.State.INCOMPLETE_EXPIRED)
 
 
 @task()
 def end_for_erased() -> int:
     """Cancel at Stripe what runs for people who were erased; returns how many. What fails is tried by the next sweep."""
-    running = Subscription.objects.filter(user__email__endswith=ERASED_DOMAIN, stripe_id__isnull=False).exclude(state__in=ENDED)
+    running = Subscription.objects.running().filter(user__email__endswith=ERASED_DOMAIN, stripe_id__isnull=False)
     ended = 0
     for subscription in running.order_by("pk")[:AT_ONCE]:
         try:

@@ -44,5 +44,11 @@ class OwedHoursChanged(Conflict):
     code = "owed_hours_changed"
 
 
+class MonthTurning(Conflict):
+    """The next month's invoice is being made: what is changed now would count for half of it."""
+
+    code = "month_turning"
+
+
 class NotRunning(Conflict):
     code = "subscription_not_running"

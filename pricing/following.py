@@ -97,6 +97,5 @@ def _change(ours: Subscription, plan: int, *, within_the_month: bool) -> None:
 
 def _may_become(ours: Subscription, plan: int) -> bool:
     """Whether the plan exists, and no other running subscription of the same person is to it."""
-    others = Subscription.objects.filter(user=ours.user_id, plan=plan).exclude(pk=ours.pk)
-    ended = [Subscription.State.CANCELED, Subscription.State.INCOMPLETE_EXPIRED]
-    return PricingPlan.objects.filter(pk=plan).exists() and not others.exclude(state__in=ended).exists()
+    others = Subscription.objects.running().filter(user=ours.user_id, plan=plan).exclude(pk=ours.pk)
+    return PricingPlan.objects.filter(pk=plan).exists() and not others.exists()

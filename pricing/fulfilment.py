@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from conventions.insert_or_add import insert_or_add
 from conventions.public_ids import new_public_id
 from payments.fulfilment import Happening, PaymentChange, Subject, Total
-from payments.models import Payment
+from payments.models import Payment, Transfer
 from payments.states import product_state
 from pricing import expiring, invoices, proving
 from pricing.hours import Kind, Moving, locked_lots, take_back
@@ -119,9 +119,14 @@ def adopt(payment: Payment, subject: str) -> bool:
     return invoices.adopt(payment, subject)
 
 
-def total_of(name: str) -> Total | None:
+def totals_of(name: str) -> Sequence[Total]:
     """Nothing: what plans earn stands in accounts that are named themselves."""
-    return None
+    return ()
+
+
+def acted(transfers: Sequence[Transfer]) -> Mapping[str, str]:
+    """Nothing more than payments knows."""
+    return {}
 
 
 def find_subjects(words: str) -> Sequence[Subject]:

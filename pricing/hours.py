@@ -142,13 +142,32 @@ def reverse(*, consumption: HourConsumption, actor: User, reason: str = "") -> H
     return known
 
 
+def grant(
+    *,
+    student: User,
+    hundredths: int,
+    key: str,
+    at: datetime,
+    expires_at: datetime | None,
+    actor: User | None = None,
+    reason: str = "",
+) -> HourLot:
+    """A lot that no purchase paid for, and the movement that fills it, in the caller's transaction. `key` is the movement's:
+    what causes it, which cannot cause it twice (IntegrityError)."""
+    lot = HourLot(student=student, granted_hundredths=hundredths, remaining_hundredths=hundredths, expires_at=expires_at)
+    lot.save(force_insert=True)
+    HourMovement.objects.create(
+        key=key, lot=lot, kind=Kind.GRANTED, hundredths=hundredths, occurred_at=at, actor=actor, reason=reason
+    )
+    return lot
+
+
 def adjust(*, student: User, hundredths: int, actor: User, reason: str, expires_at: datetime | None = None) -> HourLot | None:
     """Staff give hours (a lot of their own) or take unused ones away (soonest expiry first); always with a reason.
 
     Raises InvalidInput without a reason, NotEnoughHours. Returns the new lot where hours were given.
     """
-    if not reason.strip():
-        raise InvalidInput("Say why.", field="reason", code="required")
+    reason = audit.reason_given(reason)
     if hundredths == 0:
         raise InvalidInput("Write how many hours to give or to take away.", field="hours", code="invalid_hours")
     with transaction.atomic():
@@ -156,11 +175,9 @@ def adjust(*, student: User, hundredths: int, actor: User, reason: str, expires_
         before = hours_text(balance_of(student, now=now).remaining)
         lot = None
         if hundredths > 0:
-            lot = HourLot(student=student, granted_hundredths=hundredths, remaining_hundredths=hundredths, expires_at=expires_at)
-            lot.save(force_insert=True)
-            granted = HourMovement(key=act, lot=lot, kind=Kind.GRANTED, hundredths=hundredths, occurred_at=now)
-            granted.actor, granted.reason = actor, reason
-            granted.save(force_insert=True)
+            lot = grant(
+                student=student, hundredths=hundredths, key=act, at=now, expires_at=expires_at, actor=actor, reason=reason
+            )
         else:
             _take_away(student, -hundredths, act=act, actor=actor, reason=reason, now=now)
         audit.record(
@@ -224,8 +241,7 @@ def settle_owed(*, lot: HourLot, hundredths: int, actor: User, reason: str) -> H
 
     `hundredths` is what was owed when it was decided. Raises InvalidInput without a reason, OwedHoursChanged.
     """
-    if not reason.strip():
-        raise InvalidInput("Say why.", field="reason", code="required")
+    reason = audit.reason_given(reason)
     with transaction.atomic():
         known = HourLot.objects.select_for_update().get(pk=lot.pk)
         owed = known.owed_hundredths

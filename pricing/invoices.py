@@ -8,13 +8,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from conventions.insert_or_add import insert_or_add
-from conventions.public_ids import new_public_id
 from payments import checkout, ledger
 from payments.invoice_facts import from_invoice
 from payments.models import LedgerAccount, Payment
+from pricing import hours
 from pricing.hour_amounts import MOST_HUNDREDTHS
-from pricing.models import HourLot, HourMovement, PricingPlan, PurchaseTransaction, Subscription
+from pricing.models import HourMovement, PricingPlan, PurchaseTransaction, Subscription
 from pricing.purchasing import revenue_account
 
 
@@ -31,8 +30,8 @@ def agreed_in(subject: str) -> Agreed:
     """`<subscription>:<plan>:<hundredths>`, as `subscribing.metadata_of` writes it; without hours where it is older than
     these, or where somebody wrote it by hand."""
     ours, plan, hundredths, *_ = [*subject.split(":"), "", ""]
-    hours = _number(hundredths)
-    return Agreed(subscription=ours, plan=_number(plan), hundredths=hours if hours and hours <= MOST_HUNDREDTHS else None)
+    month = _number(hundredths)
+    return Agreed(subscription=ours, plan=_number(plan), hundredths=month if month and month <= MOST_HUNDREDTHS else None)
 
 
 def _number(text: str) -> int | None:
@@ -91,30 +90,11 @@ def grant_free(invoice: Mapping[str, Any]) -> None:
         checkout.cancel(Payment.objects.filter(pk=seen.payment, purchase__subscription=subscription), at=now)
     if HourMovement.objects.filter(key=key).exists():
         return
-    lot = new_public_id("lot")
-    row = {
-        "id": lot,
-        "student_id": subscription.user_id,
-        "email": "",
-        "purchase_id": None,
-        "granted_hundredths": hundredths,
-        "consumed_hundredths": 0,
-        "expired_hundredths": 0,
-        "taken_back_hundredths": 0,
-        "withdrawn_hundredths": 0,
-        "remaining_hundredths": hundredths,
-        "owed_hundredths": 0,
-        "settled_hundredths": None,
-        "expires_at": seen.period_end,
-        "notice_at": None,
-        "created_at": now,
-    }
-    insert_or_add(HourLot, [row], key=["id"])
-    HourMovement.objects.create(
-        key=key,
-        lot_id=lot,
-        kind=HourMovement.Kind.GRANTED,
+    hours.grant(
+        student=subscription.user,
         hundredths=hundredths,
+        key=key,
+        at=now,
+        expires_at=seen.period_end,
         reason="paid by credit",
-        occurred_at=now,
     )

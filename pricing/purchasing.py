@@ -9,11 +9,10 @@ from django.db import transaction
 
 from accounts.models import User
 from conventions.errors import InvalidInput
-from payments import checkout, ledger, stripe_gateway
+from payments import checkout, ledger
 from payments.checkout import Idempotency
-from payments.errors import StripeRefused
 from payments.models import LedgerAccount, Payment
-from payments.money import Money, check_currency
+from payments.money import check_currency
 from pricing.errors import PlanNotOnSale
 from pricing.models import PlanPrice, PricingPlan, PurchaseTransaction
 
@@ -46,7 +45,8 @@ def plan_on_sale(plan_id: int, *, retry_of: Idempotency | None = None) -> Pricin
 
 
 def price_of(plan: PricingPlan, currency: str | None) -> PlanPrice:
-    """The plan's price in a currency, or its default. Raises InvalidInput naming the currencies it is sold in."""
+    """The plan's price in a currency, or its default. Raises InvalidInput naming the currencies it is sold in, and
+    PlanNotOnSale where it has no price at all."""
     prices = {price.currency: price for price in plan.prices.select_related("plan").order_by("currency")}
     if not prices:
         raise PlanNotOnSale(f"“{plan.name}” has no price yet.")
@@ -62,6 +62,20 @@ def price_of(plan: PricingPlan, currency: str | None) -> PlanPrice:
 
 def revenue_account(kind: str, currency: str) -> str:
     return f"revenue:{kind}:{currency}"
+
+
+def insert_purchase(payment: Payment, **bought: Any) -> None:
+    """The pending purchase of a new payment, in the transaction of `checkout.open_payment`; `bought` are the columns that
+    say of what: plan (and subscription) or product, and what was promised."""
+    purchase = PurchaseTransaction(
+        payment=payment,
+        user=payment.user,
+        email=payment.customer_email,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        **bought,
+    )
+    checkout.insert_subject(payment, purchase)
 
 
 def buy_package(*, plan: PricingPlan, price: PlanPrice, buyer: Buyer, idempotency: Idempotency | None) -> PurchaseStarted:
@@ -84,8 +98,8 @@ def buy_package(*, plan: PricingPlan, price: PlanPrice, buyer: Buyer, idempotenc
             is_listed_price=True,
         )
         if is_new:
-            _write_down(plan, money, payment, buyer)
-    intent = _opened(payment)
+            _write_down(plan, payment)
+    intent = checkout.open_intent(payment)
     purchase = PurchaseTransaction.objects.select_related("payment", "plan").get(payment=payment)
     return PurchaseStarted(client_secret=intent["client_secret"], payment_intent_id=intent["id"], purchase=purchase)
 
@@ -96,37 +110,15 @@ def _asked(plan: PricingPlan, price: PlanPrice, buyer: Buyer) -> dict[str, Any]:
     return {"plan_id": plan.pk, "currency": price.currency, "guest": guest}
 
 
-def _write_down(plan: PricingPlan, money: Money, payment: Payment, buyer: Buyer) -> None:
-    purchase = PurchaseTransaction(
-        plan=plan,
-        user=buyer.user,
-        email=payment.customer_email,
-        payment=payment,
-        amount_minor=money.amount_minor,
-        currency=money.currency,
-        name=plan.name,
-        hours_hundredths=plan.hours_hundredths,
-        validity_days=plan.validity_days,
-    )
-    payment.subject_id = purchase.pk
-    payment.save(update_fields=["subject_id"])
-    purchase.save(force_insert=True)
+def _write_down(plan: PricingPlan, payment: Payment) -> None:
+    promised = {"hours_hundredths": plan.hours_hundredths, "validity_days": plan.validity_days}
+    insert_purchase(payment, plan=plan, name=plan.name, **promised)
     params = {
-        "amount": money.amount_minor,
-        "currency": money.currency,
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
         "automatic_payment_methods": {"enabled": True},
         "receipt_email": payment.customer_email,
         "description": f"{plan.name} ({plan.hours_included} hours)",
         "metadata": checkout.stripe_metadata(payment),
     }
     checkout.plan_call(payment.pk, checkout.INTENT, params)
-
-
-def _opened(payment: Payment) -> dict[str, str]:
-    """The payment's intent with its client secret, which is never stored: on a repeated request Stripe is asked."""
-    try:
-        answer = checkout.send(checkout.latest_call(payment.pk, checkout.INTENT))
-    except StripeRefused:
-        checkout.give_up(payment)
-        raise
-    return answer if "client_secret" in answer else stripe_gateway.retrieve_intent(answer["id"])

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django_tasks import task
 
+from conventions.failures import told
 from payments.facts import moment
 from payments.money import Money
 from payments.persons import ERASED_DOMAIN
@@ -58,7 +59,7 @@ def tell(failure_id: int) -> bool:
     try:
         _mail(failure, subscriber.email).send()
     except Exception as error:  # noqa: BLE001  known not to have been sent: the sweep tries again
-        RenewalFailure.objects.filter(pk=failure_id).update(claimed_at=None, last_error=f"{type(error).__name__}: {error}"[:500])
+        RenewalFailure.objects.filter(pk=failure_id).update(claimed_at=None, last_error=told(error))
         return False
     RenewalFailure.objects.filter(pk=failure_id).update(sent_at=timezone.now(), last_error="")
     return True

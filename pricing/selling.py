@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,25 +11,27 @@ from django.db import transaction
 from accounts.models import User
 from conventions.errors import InvalidInput, NotFound
 from payments import checkout, ledger, stripe_gateway
+from payments.asking import ask_and_settle
 from payments.checkout import SESSION_ID, Idempotency
-from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
 from payments.models import LedgerAccount, Payment
-from payments.settlement import settle_objects
+from payments.states import FINAL
 from pricing.errors import ProductNotOnSale
 from pricing.models import Product, PurchaseTransaction
-from pricing.purchasing import revenue_account
-
-logger = logging.getLogger(__name__)
+from pricing.purchasing import insert_purchase, revenue_account
 
 DEFAULT_SKU = "hero-me-feelings"
-# Checkout's states by ours, for when Stripe cannot be asked.
+# Checkout's states by ours, for when Stripe need not or cannot be asked.
 SHOWN = {"paid": "complete", "processing": "complete", "expired": "expired", "canceled": "expired"}
 
 
 def sell(
     *, sku: str | None, customer_email: str, metadata: Mapping[str, str], user: User | None, idempotency: Idempotency | None
 ) -> str:
-    """Commit a pending purchase, open an embedded Checkout Session, answer its client secret."""
+    """Commit a pending purchase, open an embedded Checkout Session, answer its client secret.
+
+    Without a `sku` it is DEFAULT_SKU's product. Raises InvalidInput (product), ProductNotOnSale, IdempotencyKeyReused, and
+    the errors of Stripe; after those, the same call with the same Idempotency-Key goes on where it stopped.
+    """
     product = Product.objects.filter(sku=sku or DEFAULT_SKU).first()
     if product is None:
         raise InvalidInput("There is no such product.", field="product", code="unknown_product")
@@ -51,30 +52,14 @@ def sell(
             is_listed_price=True,
         )
         if is_new:
-            _write_down(product, payment, user, metadata)
-    try:
-        answer = checkout.send(checkout.latest_call(payment.pk, checkout.SESSION))
-    except StripeRefused:
-        checkout.give_up(payment)
-        raise
+            _write_down(product, payment, metadata)
+    answer = checkout.open_at_stripe(payment, checkout.SESSION)
     session = answer if "client_secret" in answer else stripe_gateway.retrieve_session(answer["id"])
     return str(session["client_secret"])
 
 
-def _write_down(product: Product, payment: Payment, user: User | None, metadata: Mapping[str, str]) -> None:
-    purchase = PurchaseTransaction(
-        product=product,
-        user=user,
-        email=payment.customer_email,
-        payment=payment,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        name=product.name,
-        metadata=dict(metadata),
-    )
-    payment.subject_id = purchase.pk
-    payment.save(update_fields=["subject_id"])
-    purchase.save(force_insert=True)
+def _write_down(product: Product, payment: Payment, metadata: Mapping[str, str]) -> None:
+    insert_purchase(payment, product=product, name=product.name, metadata=dict(metadata))
     # Ours last: what a caller writes can never pose as the payment it is for.
     marks = {**metadata, **checkout.stripe_metadata(payment)}
     params: dict[str, Any] = {
@@ -110,12 +95,5 @@ def session_state(session_id: str) -> str:
     if purchase is None:
         raise NotFound("There is no such session.")
     payment = purchase.payment
-    if payment.status in {"paid", "expired", "canceled"}:
-        return SHOWN[payment.status]
-    try:
-        session = stripe_gateway.retrieve_session(session_id)
-    except (StripeUnavailable, StripeBusy, StripeRefused) as error:
-        logger.warning("session %s is answered from our database: %s", session_id, error)
-        return SHOWN.get(payment.status, "open")
-    settle_objects([session])
-    return str(session["status"])
+    session = None if payment.status in FINAL else ask_and_settle(stripe_gateway.retrieve_session, session_id)
+    return str(session["status"]) if session else SHOWN.get(payment.status, "open")

@@ -8,7 +8,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from conventions.serializers import ExactNumberField, PersonsTextField, StrictSerializer, refuse_control_characters
+from conventions.serializers import (
+    ExactNumberField,
+    PayersAddressField,
+    PersonsTextField,
+    StrictSerializer,
+    refuse_control_characters,
+)
 from pricing.hour_amounts import hours_text
 from pricing.hours import Balance
 from pricing.models import HourConsumption, HourLot, PricingPlan, PurchaseTransaction, Subscription
@@ -32,7 +38,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 
 class StudentInfoSerializer(StrictSerializer):
     name = PersonsTextField(max_length=200, allow_blank=False)
-    email = serializers.EmailField(max_length=320)
+    email = PayersAddressField(max_length=320)
 
 
 class PurchaseSerializer(StrictSerializer):
@@ -156,7 +162,7 @@ class EmbeddedSessionSerializer(StrictSerializer):
     """The body of `embedded-session`; it may be empty."""
 
     product = serializers.SlugField(max_length=60, required=False)
-    customer_email = serializers.EmailField(max_length=320, required=False, allow_blank=True)
+    customer_email = PayersAddressField(max_length=320, required=False, allow_blank=True)
     metadata = serializers.DictField(child=serializers.CharField(max_length=500, allow_blank=True), required=False)
 
     def validate_metadata(self, value: Mapping[str, str]) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from conventions.public_ids import new_public_id
 from payments.money import Money
 from pricing import hours
 from pricing.hour_amounts import hours_text
-from pricing.models import HourLot, HourMovement, PlanPrice, Subscription
+from pricing.models import HourLot, PlanPrice, Subscription
 
 MOST_DAYS = 3660
 RENEWS = (Subscription.State.ACTIVE, Subscription.State.TRIALING)
@@ -56,7 +56,7 @@ def simulate(student: User, *, now: datetime, days: int) -> list[Step]:
 
 def not_foreseen(student: User) -> list[str]:
     """What the steps leave out although it is there: a sentence each."""
-    stuck = Subscription.objects.filter(user=student).exclude(state__in=[*RENEWS, "canceled", "incomplete_expired"])
+    stuck = Subscription.objects.running().filter(user=student).exclude(state__in=RENEWS)
     told = [
         f"“{one.plan.name}” is {one.get_state_display()}: whether it goes on is not foreseen."
         for one in stuck.select_related("plan")
@@ -113,20 +113,7 @@ def _renew(one: Running, student: User, *, now: datetime) -> Step:
     hundredths = one.subscription.agreed_hundredths
     one.renewals += 1
     one.next_at = months_after(one.anchor, one.renewals)
-    lot = HourLot(
-        student=student,
-        granted_hundredths=hundredths,
-        remaining_hundredths=hundredths,
-        expires_at=one.next_at,
-    )
-    lot.save(force_insert=True)
-    HourMovement.objects.create(
-        key=new_public_id("simulated"),
-        lot=lot,
-        kind=HourMovement.Kind.GRANTED,
-        hundredths=hundredths,
-        occurred_at=now,
-    )
+    hours.grant(student=student, hundredths=hundredths, key=new_public_id("simulated"), at=now, expires_at=one.next_at)
     return Step(
         at=now,
         what=f"“{plan.name}” renews",

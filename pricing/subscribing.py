@@ -7,6 +7,7 @@ its first invoice is open, and the page confirms that invoice's payment.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,21 +15,21 @@ from django.utils import timezone
 
 from accounts.models import User
 from conventions.errors import InvalidInput, NotFound
-from payments import checkout, ledger, stripe_gateway
+from payments import checkout, customers, ledger, stripe_gateway
 from payments.checkout import Idempotency
 from payments.customers import stripe_customer_of
 from payments.errors import StripeRefused
+from payments.facts import moment
 from payments.invoice_facts import FIRST
 from payments.models import LedgerAccount, Payment
-from pricing.errors import AlreadySubscribed, NotRunning
+from pricing.errors import AlreadySubscribed, MonthTurning, NotRunning
 from pricing.following import learn
 from pricing.models import PlanPrice, PricingPlan, PurchaseTransaction, Subscription
 from pricing.prices import stripe_price_of
-from pricing.purchasing import PurchaseStarted, price_of, revenue_account
+from pricing.purchasing import PurchaseStarted, insert_purchase, price_of, revenue_account
 
 FIRST_PAYMENT = ["latest_invoice.confirmation_secret", "latest_invoice.payments"]
-ENDED = frozenset({"canceled", "incomplete_expired"})
-RUNNING = [state for state in Subscription.State.values if state not in ENDED]
+TURNING = timedelta(minutes=5)  # more than a change takes
 
 
 def subscribe(*, plan: PricingPlan, price: PlanPrice, user: User, idempotency: Idempotency | None) -> PurchaseStarted:
@@ -66,8 +67,7 @@ def subscribe(*, plan: PricingPlan, price: PlanPrice, user: User, idempotency: I
 
 
 def _already(user: User, plan: PricingPlan) -> Exception:
-    running = Subscription.objects.filter(user=user, plan=plan, state__in=RUNNING).first()
-    if running is None:
+    if not Subscription.objects.running().filter(user=user, plan=plan).exists():
         return AlreadySubscribed("Two requests came at once. Please try again.")
     return AlreadySubscribed(f"You are subscribed to “{plan.name}” already.")
 
@@ -75,20 +75,7 @@ def _already(user: User, plan: PricingPlan) -> Exception:
 def _write_down(plan: PricingPlan, price: PlanPrice, payment: Payment, *, customer: str, stripe_price: str) -> None:
     subscription = Subscription(user=payment.user, plan=plan, currency=price.currency)
     subscription.save(force_insert=True)
-    purchase = PurchaseTransaction(
-        plan=plan,
-        subscription=subscription,
-        user=payment.user,
-        email=payment.customer_email,
-        payment=payment,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        name=plan.name,
-        hours_hundredths=plan.hours_hundredths,
-    )
-    payment.subject_id = purchase.pk
-    payment.save(update_fields=["subject_id"])
-    purchase.save(force_insert=True)
+    insert_purchase(payment, plan=plan, subscription=subscription, name=plan.name, hours_hundredths=plan.hours_hundredths)
     params = {
         "customer": customer,
         "items": [{"price": stripe_price}],
@@ -115,11 +102,13 @@ def _go_on(subscription: Subscription) -> PurchaseStarted:
         answer = stripe_gateway.retrieve_subscription(subscription.stripe_id, expand=FIRST_PAYMENT)
     else:
         try:
-            answer = checkout.send(checkout.latest_call(purchase.payment_id, checkout.SUBSCRIPTION))
+            answer = customers.send(subscription.user, checkout.latest_call(purchase.payment_id, checkout.SUBSCRIPTION))
         except StripeRefused:
             with transaction.atomic():
                 checkout.give_up(purchase.payment)
-                Subscription.objects.filter(pk=subscription.pk, stripe_id=None).update(state="incomplete_expired")
+                Subscription.objects.filter(pk=subscription.pk, stripe_id=None).update(
+                    state=Subscription.State.INCOMPLETE_EXPIRED
+                )
             raise
         if not isinstance(answer.get("latest_invoice"), Mapping):
             answer = stripe_gateway.retrieve_subscription(answer["id"], expand=FIRST_PAYMENT)
@@ -130,7 +119,7 @@ def _go_on(subscription: Subscription) -> PurchaseStarted:
         if invoice["billing_reason"] == FIRST:
             _know_first_invoice(purchase, invoice, intent)
     secret = (invoice.get("confirmation_secret") or {}).get("client_secret")
-    if answer["status"] in ENDED:
+    if answer["status"] in Subscription.ENDED:
         raise NotRunning("The first payment of this subscription was not made in time. Please subscribe again.")
     if not secret:
         raise AlreadySubscribed("The first payment of this subscription is made already.")
@@ -182,16 +171,17 @@ def change_plan(subscription: Subscription, plan: PricingPlan) -> Subscription:
     """Swap the price: Stripe puts what is left of this month into the next invoice, as credit for the old plan and charge
     for the new one (https://docs.stripe.com/billing/subscriptions/prorations); that invoice brings the new plan's hours.
     This month's were granted when it was paid. Raises InvalidInput for a plan that cannot be changed to,
-    AlreadySubscribed.
+    AlreadySubscribed, MonthTurning.
     """
     if plan.plan_type != PricingPlan.Type.SUBSCRIPTION:
         raise InvalidInput("That plan is a package, not a subscription.", field="plan_id", code="not_a_subscription")
     if plan.pk == subscription.plan_id:
         raise AlreadySubscribed(f"You are subscribed to “{plan.name}” already.")
     price = price_of(plan, subscription.currency)
-    others = Subscription.objects.filter(user=subscription.user_id, plan=plan, state__in=RUNNING).exclude(pk=subscription.pk)
+    others = Subscription.objects.running().filter(user=subscription.user_id, plan=plan).exclude(pk=subscription.pk)
     if others.exists():
         raise AlreadySubscribed(f"You are subscribed to “{plan.name}” already.")
+    _refuse_while_the_month_turns(subscription)
     first = PurchaseTransaction.objects.filter(subscription=subscription).earliest("created_at")
     changes = {
         "items": [{"id": subscription.stripe_item, "price": stripe_price_of(price)}],
@@ -199,6 +189,17 @@ def change_plan(subscription: Subscription, plan: PricingPlan) -> Subscription:
         "proration_behavior": "create_prorations",
     }
     return _changed(subscription, changes)
+
+
+def _refuse_while_the_month_turns(subscription: Subscription) -> None:
+    """A renewal's invoice is a draft for an hour: billed by the price that was, and with the metadata that are when it is
+    finalized (https://docs.stripe.com/billing/invoices/subscription). Changed meanwhile, a month of one plan would be sold
+    at the price of the other."""
+    theirs = stripe_gateway.retrieve_subscription(str(subscription.stripe_id), expand=["latest_invoice"])
+    latest, end = theirs["latest_invoice"], moment(theirs["items"]["data"][0]["current_period_end"])
+    is_draft = latest is not None and latest["status"] == "draft" and latest["auto_advance"]
+    if is_draft or timedelta() <= end - timezone.now() < TURNING:
+        raise MonthTurning("A new month is beginning, and its invoice is being made. Please try again in an hour or two.")
 
 
 def _changed(subscription: Subscription, changes: Mapping[str, Any]) -> Subscription:
@@ -211,4 +212,4 @@ def _changed(subscription: Subscription, changes: Mapping[str, Any]) -> Subscrip
 
 def portal_url(user: User, *, return_url: str) -> str:
     """Stripe's own page for cards, invoices and ending a subscription."""
-    return stripe_gateway.open_portal(customer=stripe_customer_of(user), return_url=return_url)
+    return customers.with_customer(user, lambda customer: stripe_gateway.open_portal(customer=customer, return_url=return_url))

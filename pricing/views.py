@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.organization_views import parsed, signed_in
 from conventions.errors import InvalidInput, NotFound
 from conventions.pages import NewestFirst
 from conventions.schema import CURSOR, PAGE_SIZE, paged, refusals
@@ -72,9 +73,7 @@ class InitiatePurchase(APIView):
     )
     def post(self, request: Request) -> Response:
         """Start buying a plan; the page confirms with the client secret."""
-        serializer = serializers.PurchaseSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        body = serializer.validated_data
+        body = parsed(request, serializers.PurchaseSerializer)
         idempotency = idempotency_of(request, purpose="plan")
         plan = purchasing.plan_on_sale(body["plan_id"], retry_of=idempotency)
         price = purchasing.price_of(plan, body.get("currency"))
@@ -121,7 +120,7 @@ STUDENT = OpenApiParameter("student_id", str, description="Staff and tutors: who
 
 def _student(request: Request) -> User:
     """The student asked about: oneself, or anybody for those who may consume hours."""
-    user, asked = cast(User, request.user), request.query_params.get("student_id")
+    user, asked = signed_in(request), request.query_params.get("student_id")
     if not asked or asked == user.pk:
         return user
     student = User.objects.filter(pk=asked.replace("\x00", "")).first() if user.has_perm(CONSUME) else None
@@ -189,18 +188,16 @@ class ConsumeHours(APIView):
     )
     def post(self, request: Request) -> Response:
         """Record a session. The same reference with the same student and hours counts once."""
-        serializer = serializers.ConsumeSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        body = serializer.validated_data
+        body = parsed(request, serializers.ConsumeSerializer)
         hundredths = parse_hours(body["hours"])
-        student = User.objects.filter(pk=body["student_id"].replace("\x00", ""), is_active=True).first()
+        student = User.objects.filter(pk=body["student_id"], is_active=True).first()
         if student is None:
             raise InvalidInput("There is no such student.", field="student_id", code="unknown_student")
         session = hours.consume(
             student=student,
             hundredths=hundredths,
             session_reference=body["session_reference"],
-            actor=cast(User, request.user),
+            actor=signed_in(request),
         )
         return Response(serializers.ConsumptionSerializer(session).data, status=201)
 
@@ -215,24 +212,27 @@ class ReverseConsumption(APIView):
     )
     def post(self, request: Request, consumption_id: str) -> Response:
         """Put a session's hours back where they came from; a second time changes nothing."""
-        serializer = serializers.ReverseSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        body = parsed(request, serializers.ReverseSerializer)
         consumption = HourConsumption.objects.filter(pk=consumption_id).first()
         if consumption is None:
             raise NotFound("There is no such session.")
-        reason = serializer.validated_data.get("reason", "")
-        done = hours.reverse(consumption=consumption, actor=cast(User, request.user), reason=reason)
+        done = hours.reverse(consumption=consumption, actor=signed_in(request), reason=body.get("reason", ""))
         return Response(serializers.ConsumptionSerializer(done).data)
 
 
 class Subscriptions(APIView):
+    @property
+    def rate_limit(self) -> str:
+        """Each change asks Stripe, and may put a proration on the next invoice."""
+        return "checkout" if self.request.method == "POST" else "read"
+
     @extend_schema(
         operation_id="subscriptions",
         responses={200: serializers.OwnSubscriptionSerializer(many=True), **refusals(401, 429)},
     )
     def get(self, request: Request) -> Response:
         """One's own subscriptions, the newest first."""
-        own = Subscription.objects.filter(user=cast(User, request.user))
+        own = Subscription.objects.filter(user=signed_in(request))
         rows: Any = own.select_related("plan", "paid_plan").order_by("-created_at", "-pk")
         return Response(serializers.OwnSubscriptionSerializer(rows[:MOST_SUBSCRIPTIONS], many=True).data)
 
@@ -243,10 +243,8 @@ class Subscriptions(APIView):
     )
     def post(self, request: Request) -> Response:
         """Cancel at the end of the paid month, resume, or change to another plan, prorated by Stripe."""
-        serializer = serializers.SubscriptionActSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        body = serializer.validated_data
-        subscription = subscribing.own(cast(User, request.user), body["subscription_id"].replace("\x00", ""))
+        body = parsed(request, serializers.SubscriptionActSerializer)
+        subscription = subscribing.own(signed_in(request), body["subscription_id"])
         if body["action"] == "change_plan":
             changed = subscribing.change_plan(subscription, purchasing.plan_on_sale(body["plan_id"]))
         else:
@@ -255,6 +253,8 @@ class Subscriptions(APIView):
 
 
 class SubscriptionPortal(APIView):
+    rate_limit = "checkout"
+
     @extend_schema(
         operation_id="subscription_portal",
         request=None,
@@ -262,7 +262,7 @@ class SubscriptionPortal(APIView):
     )
     def post(self, request: Request) -> Response:
         """The address of Stripe's own page for one's cards, invoices and subscriptions."""
-        return Response({"url": subscribing.portal_url(cast(User, request.user), return_url=f"{settings.FRONTEND_URL}/account")})
+        return Response({"url": subscribing.portal_url(signed_in(request), return_url=f"{settings.FRONTEND_URL}/account")})
 
 
 class EmbeddedSession(APIView):
@@ -277,9 +277,7 @@ class EmbeddedSession(APIView):
     )
     def post(self, request: Request) -> Response:
         """Start selling a product by Embedded Checkout."""
-        serializer = serializers.EmbeddedSessionSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        body = serializer.validated_data
+        body = parsed(request, serializers.EmbeddedSessionSerializer)
         secret = selling.sell(
             sku=body.get("product"),
             customer_email=body.get("customer_email", ""),

@@ -82,6 +82,10 @@ def finalize(box: Box, invoice: Json) -> None:
     if customer.get("deleted"):
         raise Problem("This invoice's customer was deleted.", code="resource_missing", param="customer")
     add_lines(box, invoice, [])
+    if (subscription := subscription_of(box, invoice)) is not None:
+        # As long as it is a draft they follow the subscription's; from here on they stay.
+        details = invoice["parent"]["subscription_details"] | {"metadata": dict(subscription["metadata"])}
+        box.state.change(invoice, parent=invoice["parent"] | {"subscription_details": details})
     after = invoice["total"] + customer["balance"]
     due = after if after >= MINIMUM.get(invoice["currency"], 1) else 0  # less is carried over to the next invoice
     sequence = customer["next_invoice_sequence"]

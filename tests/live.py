@@ -6,10 +6,6 @@ has a name here; after every test the books are proved and no event or task may 
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +17,6 @@ import pytest
 import requests
 from django.core import mail
 from django.db import connections
-from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 from pytest_django.live_server_helper import LiveServer
 
@@ -29,11 +24,12 @@ from donations.tests.factories import CampaignFactory
 from payments.models import StripeEvent
 from payments.proving import check_books
 from payments.sweeping import sweep
+from tests.sandbox_process import started_sandbox
+from tests.working import run_worker
 
 ROOT = Path(__file__).parent.parent
 WEBHOOK_SECRET = "whsec_tests"
 ALLOWED_ORIGIN = "https://give.example.org"
-START_TIMEOUT_S = 15
 NO_LIMITS = dict.fromkeys(("checkout", "session", "login", "invite", "spend", "read"), "100000/m")
 
 
@@ -149,16 +145,7 @@ class Live:
         self.run_tasks()
 
     def run_tasks(self) -> None:
-        Worker(
-            queue_names=["*"],
-            interval=0,
-            batch=True,
-            backend_name="default",
-            startup_delay=False,
-            max_tasks=None,
-            worker_id="tests",
-            excluded_queue_names=[],
-        ).run()
+        run_worker()
         failed = DBTaskResult.objects.filter(status="FAILED")
         assert [(task.task_path, task.traceback) for task in failed] == []
 
@@ -199,21 +186,10 @@ def a_campaign(**fields: Any) -> str:
 # -- fixtures ---------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--seed", "11"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not _listens(port):
-                assert process.poll() is None, "the sandbox ended at its start"
-                assert time.monotonic() < deadline, "the sandbox did not start"
-                time.sleep(0.02)
-            running = Sandbox(f"http://127.0.0.1:{port}")
-            yield running
-            running.http.close()
-        finally:
-            process.terminate()
+    with started_sandbox("--seed", "11") as url:
+        running = Sandbox(url)
+        yield running
+        running.http.close()
 
 
 @pytest.fixture(scope="session")
@@ -276,8 +252,3 @@ def live(
     assert list(check_books()) == []
     unfinished = StripeEvent.objects.filter(state__in=["received", "failed", "dead"])
     assert list(unfinished.values_list("type", "state", "last_error")) == []
-
-
-def _listens(port: int) -> bool:
-    with closing(socket.socket()) as attempt:
-        return attempt.connect_ex(("127.0.0.1", port)) == 0

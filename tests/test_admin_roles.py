@@ -29,6 +29,7 @@ from payments.models import Dispute, LedgerAccount, Payment, Refund, StripeCall,
 from payments.money import Money
 from payments.settlement import settle_events, settle_stored
 from payments.tests.stripe_objects import Story
+from payments.tests.stripes_books import rows_of_stripes_books
 from pricing.hours import consume
 from pricing.models import HourLot, Product, PurchaseTransaction, Student, Subscription
 from pricing.tests.factories import make_plan, pending_purchase
@@ -60,6 +61,7 @@ WALLETS = {
     "wallets.paymentmethod",
     "wallets.notice",
 }
+STRIPES_BOOKS = {"payments.balancetransaction", "payments.payout", "payments.alert", "payments.reconciliation"}
 BOOKS = {
     "payments.transfer",
     "payments.ledgeraccount",
@@ -71,9 +73,9 @@ BOOKS = {
 ONLY_ROOT = {"auth.group", "django_tasks_database.dbtaskresult"}
 
 SEES = {
-    "root": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS | BOOKS | ONLY_ROOT,
-    "support": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS,
-    "finance": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS | BOOKS,
+    "root": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS | STRIPES_BOOKS | BOOKS | ONLY_ROOT,
+    "support": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS | STRIPES_BOOKS,
+    "finance": PEOPLE | GIFTS | PAYMENTS | SOLD | HOURS | WALLETS | STRIPES_BOOKS | BOOKS,
     "campaign manager": GIFTS,
     "no role": set(),
 }
@@ -137,6 +139,7 @@ def rows(client: Client) -> Rows:
         unmatched(),
         *of_pricing(user),
         *of_wallets(user),
+        *rows_of_stripes_books(),
     ]
     models = (Donation, Donor, Supporter, Refund, Dispute, Transfer, LedgerAccount, StripeCall, StripeEvent, DBTaskResult)
     found += [model._default_manager.order_by("pk")[0] for model in models]

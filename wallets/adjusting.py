@@ -15,7 +15,6 @@ from payments import ledger
 from payments.models import LedgerAccount
 from payments.money import Money
 from wallets import levelling, low_balance
-from wallets.blocking import said
 from wallets.errors import AdjustmentDecided, InsufficientFunds, SecondPersonNeeded
 from wallets.levelling import Cause
 from wallets.models import Wallet, WalletAdjustment
@@ -33,7 +32,7 @@ def propose(*, wallet: Wallet, amount_minor: int, reason: str, actor: User) -> W
     """Ask for `amount_minor` more (negative: less) in the wallet; no money moves. Raises InvalidInput."""
     if not 0 < abs(amount_minor) <= MOST_MINOR:
         raise InvalidInput("The amount must be more than zero, and not larger than any correction is.", field="amount")
-    why = said(reason)
+    why = audit.reason_given(reason)
 
     def work() -> WalletAdjustment:
         proposed = WalletAdjustment.objects.create(

@@ -16,15 +16,16 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from conventions.storable import storable
 from conventions.trying_again import in_transaction
-from payments import checkout, stripe_gateway
+from payments import checkout, customers, stripe_gateway
 from payments.customers import stripe_customer_of
-from payments.errors import CardDeclined, StripeRefused
+from payments.errors import CardDeclined, CustomerGone, StripeRefused
 from payments.fulfilment import PaymentChange
-from payments.models import LedgerAccount
+from payments.models import LedgerAccount, Payment
 from payments.money import Money
 from payments.settlement import settle_objects
-from wallets import levelling, notices, topping_up
+from wallets import levelling, lost_customers, notices, pausing, topping_up
 from wallets.models import Notice, PaymentMethod, TopUp, Wallet
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ def _plan(wallet: Wallet, customer: str) -> TopUp | None:
         return None
     if _pending().filter(wallet=wallet).exists():
         return None
-    today = TopUp.objects.filter(wallet=wallet, is_automatic=True, created_at__gt=timezone.now() - DAY)
+    # Counted from when it was begun and from when it was paid: one whose answer was lost may be charged a day later.
+    since = timezone.now() - DAY
+    today = TopUp.objects.filter(Q(created_at__gt=since) | Q(paid_at__gt=since), wallet=wallet, is_automatic=True)
     spent = today.filter(payment__status="paid").aggregate(sum=Sum("amount_minor"))["sum"] or 0
     if spent + amount_minor > (locked.top_up_daily_limit_minor or 0):
         facts = {"reason": "daily_limit", "limit_minor": locked.top_up_daily_limit_minor}
@@ -67,7 +70,7 @@ def _plan(wallet: Wallet, customer: str) -> TopUp | None:
         return None
     method = PaymentMethod.objects.filter(organization=wallet.organization_id, is_default=True).first()
     if method is None:
-        pause(locked, "There is no saved payment method.", key=f"no-method:{timezone.now().isoformat()}")
+        pausing.pause(locked, "There is no saved payment method.", key=f"no-method:{timezone.now().isoformat()}")
         return None
     payment, _ = topping_up.open_payment(wallet, Money(amount_minor, wallet.currency))
     params: dict[str, Any] = topping_up.intent_params(wallet, payment, customer)
@@ -82,25 +85,23 @@ def _pending() -> QuerySet[TopUp]:
     return TopUp.objects.filter(begun | Q(payment__status="processing"), is_automatic=True)
 
 
-def pause(wallet: Wallet, reason: str, *, key: str, kind: str = Notice.Kind.TOP_UP_FAILED, payment: str = "") -> None:
-    """Stop topping up by itself and tell the admins why; the caller holds the wallet's lock."""
-    wallet.top_up_paused_at, wallet.top_up_paused_reason = timezone.now(), reason[:200]
-    wallet.save(update_fields=["top_up_paused_at", "top_up_paused_reason"])
-    notices.tell(wallet, kind, key=f"{key}:{wallet.pk}", facts={"reason": reason, "payment": payment})
-
-
 def send(made: TopUp) -> None:
     """Send the planned charge and settle what became of it; a decline pauses the wallet by way of its payment's facts."""
     payment = made.payment
     try:
-        intent = checkout.send(checkout.latest_call(payment.pk, checkout.INTENT))["id"]
+        call = checkout.latest_call(payment.pk, checkout.INTENT)
+        intent = lost_customers.send(made.wallet.organization, call)["id"]
     except CardDeclined as declined:
         intent = declined.intent
         logger.info("the automatic top-up %s was declined: %s", made.pk, declined)
+    except CustomerGone as gone:
+        logger.warning("the automatic top-up %s cannot be made: %s", made.pk, gone)
+        checkout.give_up(payment)  # the wallet was paused as the customer was forgotten
+        return
     except StripeRefused as refused:
         logger.warning("Stripe refuses the automatic top-up %s: %s", made.pk, refused)
         checkout.give_up(payment)
-        reason = str(refused)
+        reason = storable(str(refused), 200)
         in_transaction(lambda: _pause_refused(made, reason), what="pausing a wallet")
         return
     if intent:
@@ -109,7 +110,7 @@ def send(made: TopUp) -> None:
 
 def _pause_refused(made: TopUp, reason: str) -> None:
     wallet, _ = levelling.lock_one(made.wallet_id)
-    pause(wallet, reason, key=f"refused:{made.pk}", payment=made.payment_id)
+    pausing.pause(wallet, reason, key=f"refused:{made.pk}", payment=made.payment_id)
 
 
 # -- what a lost nudge left over -----------------------------------------------------------------------
@@ -125,18 +126,30 @@ def finish(made: TopUp) -> None:
     give it up.
 
     A charge of a day ago is not made anew behind its payer's back: the wallet will ask for another where it needs one. Nor
-    is one of a wallet that was told meanwhile to top itself up no more.
+    is one of a wallet that was told meanwhile to top itself up no more, or by another amount.
     """
     payment = made.payment
-    if timezone.now() - made.created_at < checkout.KEY_LIVES and made.wallet.top_up_below_minor is not None:
+    is_wanted = made.wallet.top_up_amount_minor == made.amount_minor
+    if timezone.now() - made.created_at < checkout.KEY_LIVES and is_wanted:
         send(made)
         return
-    customer = stripe_customer_of(made.wallet.organization)
-    found = stripe_gateway.find_intent(customer=customer, our_payment=payment.pk)
+    found = _find(payment)
     if found is None:
         checkout.give_up(payment)
     else:
         settle_objects([stripe_gateway.retrieve_intent(found["id"])])
+
+
+def _find(payment: Payment) -> stripe_gateway.Json | None:
+    """What the call made, among the intents of the customer that it named; that may be another one by now, and of one that
+    was deleted Stripe may show nothing."""
+    customer = checkout.latest_call(payment.pk, checkout.INTENT).params["customer"]
+    try:
+        return stripe_gateway.find_intent(customer=customer, our_payment=payment.pk)
+    except StripeRefused as refused:
+        if customers.was_deleted(customer, refused):
+            return None
+        raise
 
 
 def due() -> list[str]:
@@ -163,10 +176,18 @@ def settle_failures(changed: list[tuple[TopUp, PaymentChange]]) -> None:
         if payment.status == "failed" and not _told(made):
             wants_person = payment.failure_code == "authentication_required"
             kind = Notice.Kind.AUTHENTICATION_NEEDED if wants_person else Notice.Kind.TOP_UP_FAILED
-            pause(wallet, payment.failure_message or "The charge failed.", key=f"failed:{made.pk}", kind=kind, payment=payment.pk)
-        elif change.became_paid and _told(made) and wallet.top_up_paused_at:
+            pausing.pause(
+                wallet, payment.failure_message or "The charge failed.", key=f"failed:{made.pk}", kind=kind, payment=payment.pk
+            )
+        elif change.became_paid and _told(made) and wallet.top_up_paused_at and not _failed_since(made):
             wallet.top_up_paused_at, wallet.top_up_paused_reason = None, ""
             wallet.save(update_fields=["top_up_paused_at", "top_up_paused_reason"])
+
+
+def _failed_since(made: TopUp) -> bool:
+    """Whether a later one failed, whose pause this one does not end."""
+    later = TopUp.objects.filter(wallet=made.wallet_id, is_automatic=True, created_at__gt=made.created_at)
+    return later.filter(payment__status="failed").exists()
 
 
 def _told(made: TopUp) -> bool:

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from conventions.errors import InvalidInput, NotFound
+from conventions.errors import NotFound
 from conventions.trying_again import in_transaction
 from wallets import levelling
 from wallets.models import Wallet
@@ -26,7 +26,7 @@ def unblock(*, wallet_id: str, actor: User, reason: str) -> Wallet:
 
 
 def _set(wallet_id: str, actor: User, reason: str, *, is_blocked: bool) -> Wallet:
-    why = said(reason)
+    why = audit.reason_given(reason)
     if not Wallet.objects.filter(pk=wallet_id).exists():
         raise NotFound("There is no such wallet.")
 
@@ -44,13 +44,6 @@ def _set(wallet_id: str, actor: User, reason: str, *, is_blocked: bool) -> Walle
         return wallet
 
     return in_transaction(work, what="blocking a wallet")
-
-
-def said(reason: str) -> str:
-    """The reason without what surrounds it; staff's acts need one."""
-    if not reason.strip():
-        raise InvalidInput("Say why: whoever looks at this later will ask.", field="reason")
-    return reason.strip()[: audit.LONGEST_REASON]
 
 
 def _told(wallet: Wallet) -> dict[str, str]:

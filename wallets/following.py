@@ -10,18 +10,28 @@ from typing import Any
 
 from accounts.models import Organization
 from payments.following import Happened
-from wallets import method_facts
+from wallets import lost_customers, method_facts
 from wallets.models import PaymentMethod, SavedMethods
 
 ATTACHED, DETACHED, DEFAULT_CHANGED = "payment_method.attached", "payment_method.detached", "customer.updated"
+CUSTOMER_DELETED = "customer.deleted"
 
 
 def follow(happened: Sequence[Happened]) -> None:
-    """Users have customers too, and cards with them: what is no organization's is none of ours."""
-    owners = _owners(happened)
-    books = method_facts.lock(set(owners.values()))
+    """Users have customers too, and cards with them: what is no organization's is none of ours, but for a customer that was
+    deleted. Nothing happens with a customer after that, whenever it is told."""
+    deleted = [one for one in happened if one.type == CUSTOMER_DELETED]
+    lost_customers.lock(one.event["data"]["object"]["id"] for one in deleted)
+    _follow_methods([one for one in happened if one.type != CUSTOMER_DELETED])
+    for one in deleted:
+        lost_customers.forget(one.event["data"]["object"]["id"], at=one.created_at)
+
+
+def _follow_methods(happened: Sequence[Happened]) -> None:
+    books = method_facts.lock(set(_owners(happened).values()))
+    owners = _owners(happened) if books else {}  # anew: who held the lock may have forgotten a customer
     for one in happened:
-        if one.id in owners:
+        if owners.get(one.id) in books:
             _take_in(one, books[owners[one.id]])
     for book in books.values():
         method_facts.settle_default(book)

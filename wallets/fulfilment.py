@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -13,9 +13,9 @@ from conventions.public_ids import is_public_id
 from payments.errors import StripeBusy, StripeUnavailable
 from payments.fulfilment import Happening, PaymentChange, Subject, Total
 from payments.ledger import balance
-from payments.models import LedgerAccount, Payment
+from payments.models import LedgerAccount, Payment, Transfer
 from payments.states import product_state
-from wallets import automatic, holding, levelling, notices, proving
+from wallets import automatic, explaining, holding, levelling, notices, proving
 from wallets.levelling import Cause
 from wallets.models import Notice, NoticeDelivery, TopUp, Wallet
 
@@ -108,21 +108,20 @@ def _each(rows: Iterable[Any], work: Callable[[Any], object]) -> int:
 
 def explain(subject_id: str) -> str:
     made = TopUp.objects.select_related("wallet__organization").get(pk=subject_id)
-    how = "by itself" if made.is_automatic else f"by {made.started_by_id or 'somebody unknown'}"
+    how = "automatically" if made.is_automatic else f"by {made.started_by_id or 'somebody unknown'}"
     return f"{made.money.display()} into the wallet of “{made.wallet.organization.name}” ({made.wallet_id}), topped up {how}"
 
 
-def total_of(name: str) -> Total | None:
-    """A wallet by its id, with the balance that its page shows."""
-    wallet = Wallet.objects.select_related("organization").filter(pk=name).first()
-    if wallet is None:
-        return None
-    title = f"wallet of “{wallet.organization.name}” in {wallet.currency.upper()} ({wallet.pk})"
-    return Total(account=wallet.account, title=title, shown_minor=balance_of(wallet))
+def totals_of(name: str) -> Sequence[Total]:
+    return explaining.totals_of(name)
+
+
+def acted(transfers: Sequence[Transfer]) -> Mapping[str, str]:
+    return explaining.acted(transfers)
 
 
 def balance_of(wallet: Wallet) -> int:
-    """What may be spent, in minor units: the balance that the database keeps, which `explain` compares with transfers."""
+    """What may be spent, in minor units: the balance that the database keeps."""
     return LedgerAccount.objects.values_list("balance_minor", flat=True).get(pk=wallet.account)
 
 

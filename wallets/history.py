@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.db.models import QuerySet
 
 from payments import stripe_gateway
-from payments.errors import StripeBusy, StripeRefused, StripeUnavailable
+from payments.asking import ask_and_settle
 from payments.models import Payment
 from payments.money import Money
-from payments.settlement import settle_objects
+from payments.states import FINAL
 from wallets.models import TopUp
-
-logger = logging.getLogger(__name__)
 
 
 def top_ups_of(organization_id: str) -> QuerySet[TopUp]:
@@ -25,14 +22,10 @@ def followed(payment_id: str) -> TopUp:
     """The top-up of a payment, settled first where Stripe may know more than we do. Calls Stripe: never inside a
     transaction."""
     made = TopUp.objects.select_related("payment").get(payment=payment_id)
-    if made.payment.status in {"paid", "canceled", "expired"} or made.payment.payment_intent is None:
+    if made.payment.status in FINAL or made.payment.payment_intent is None:
         return made
-    try:
-        intent = stripe_gateway.retrieve_intent(made.payment.payment_intent)
-    except (StripeUnavailable, StripeBusy, StripeRefused) as error:
-        logger.warning("payment %s is answered from our database: %s", payment_id, error)
+    if ask_and_settle(stripe_gateway.retrieve_intent, made.payment.payment_intent) is None:
         return made
-    settle_objects([intent])
     # Read again even where nothing changed here: the webhook may have been first while we asked.
     return TopUp.objects.select_related("payment").get(payment=payment_id)
 

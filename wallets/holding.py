@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from conventions.errors import NotFound
 from conventions.trying_again import in_transaction
@@ -13,11 +14,11 @@ from payments import ledger
 from payments.checkout import fingerprint
 from payments.models import LedgerAccount
 from payments.money import Money
-from wallets import levelling, low_balance
+from wallets import levelling
 from wallets.errors import HoldEnded, MoreThanHeld
 from wallets.levelling import Cause
 from wallets.models import Wallet, WalletHold, WalletSpend
-from wallets.spending import check_amount, check_same, check_spendable, move, revenue_account
+from wallets.spending import check_amount, move, revenue_account, take_once
 
 LIVES = timedelta(days=7)
 LIVES_AT_MOST = timedelta(days=30)
@@ -28,18 +29,15 @@ State = WalletHold.State
 def authorize(
     *, wallet: Wallet, money: Money, description: str, key: str, actor: User | None, lives: timedelta = LIVES
 ) -> tuple[WalletHold, bool]:
-    """Set an amount aside; the hold of this key, and whether it is new. Refuses as `spending.spend` does."""
+    """Set an amount aside for as long as `lives`, at most LIVES_AT_MOST; the hold of this key, and whether it is new.
+
+    Refuses as `spending.spend` does.
+    """
     check_amount(money, wallet)
     request = {"amount_minor": money.amount_minor, "currency": money.currency, "description": description}
     asked = fingerprint({**request, "lives_s": int(lives.total_seconds())})
 
-    def work() -> tuple[WalletHold, bool]:
-        locked, balance_minor = levelling.lock_one(wallet.pk)
-        known = WalletHold.objects.filter(wallet=wallet, idempotency_key=key).first()
-        if known is not None:
-            check_same(known, asked)
-            return known, False
-        check_spendable(locked, balance_minor, money)
+    def take() -> WalletHold:
         hold = WalletHold.objects.create(
             organization_id=wallet.organization_id,
             wallet=wallet,
@@ -52,16 +50,16 @@ def authorize(
             created_by=actor,
         )
         move(f"hold:{hold.pk}", wallet.account, wallet.held, money, memo=f"held: {description}")
-        low_balance.went_down(locked, balance_minor - money.amount_minor)
-        return hold, True
+        return hold
 
-    return in_transaction(work, what="a hold")
+    return take_once(wallet, money, same_key=WalletHold.objects.filter(idempotency_key=key), asked=asked, take=take)
 
 
 def capture(*, hold_id: str, money: Money | None, actor: User | None) -> WalletSpend:
     """Spend a hold, or `money` of it; the rest goes back to the wallet. The same capture again changes nothing.
 
-    Raises NotFound, MoreThanHeld, and HoldEnded when it was captured otherwise, released, or is past its time.
+    Raises NotFound, InvalidInput (amount, currency), MoreThanHeld, and HoldEnded when it was captured otherwise, released,
+    or is past its time.
     """
     wallet = _wallet_of(hold_id)
     ledger.open_accounts([revenue_account(wallet.currency)], kind=LedgerAccount.Kind.INCOME)
@@ -94,28 +92,46 @@ def capture(*, hold_id: str, money: Money | None, actor: User | None) -> WalletS
     return in_transaction(work, what="a capture")
 
 
-def release(*, hold_id: str) -> WalletHold:
-    """Give a hold back to its wallet. Releasing it again changes nothing; raises NotFound, and HoldEnded once captured."""
-    return _give_back(hold_id, State.RELEASED)
+def release(*, hold_id: str, reason: str, actor: User | None) -> WalletHold:
+    """Give a hold back to its wallet: the seller's act, with a line in the history that says who did it and why.
 
-
-def expire_due() -> int:
-    """Give back the holds whose time is over; returns how many."""
-    due = WalletHold.objects.filter(state=State.AUTHORIZED, expires_at__lte=timezone.now()).order_by("expires_at")
-    return sum(_give_back(pk, State.EXPIRED).state == State.EXPIRED for pk in due.values_list("pk", flat=True)[:MOST_A_SWEEP])
-
-
-def _give_back(hold_id: str, ended_as: WalletHold.State) -> WalletHold:
+    One that was released or has expired stays as it is. Raises InvalidInput without a reason, NotFound, and HoldEnded once
+    captured.
+    """
+    why = audit.reason_given(reason)
     wallet = _wallet_of(hold_id)
 
     def work() -> WalletHold:
         levelling.lock_one(wallet.pk)
         hold = WalletHold.objects.get(pk=hold_id)
-        if hold.state == State.AUTHORIZED:
-            _end(hold, wallet, ended_as)
-        elif hold.state == State.CAPTURED and ended_as == State.RELEASED:
+        if hold.state == State.CAPTURED:
             raise HoldEnded("This hold was captured; give the spend back instead.")
+        if hold.state == State.AUTHORIZED:
+            before = {"state": hold.state}
+            _end(hold, wallet, State.RELEASED)
+            after = {"state": hold.state, "amount_minor": hold.amount_minor, "currency": hold.currency}
+            audit.record(actor=actor, action="hold.released", target=hold, before=before, after=after, reason=why)
         return hold
+
+    return in_transaction(work, what="giving a hold back")
+
+
+def expire_due() -> int:
+    """Give back the holds whose time is over; returns how many."""
+    due = WalletHold.objects.filter(state=State.AUTHORIZED, expires_at__lte=timezone.now()).order_by("expires_at")
+    return sum(_expire(hold) for hold in list(due.select_related("wallet")[:MOST_A_SWEEP]))
+
+
+def _expire(due: WalletHold) -> bool:
+    """False where somebody ended it between the list and its lock."""
+
+    def work() -> bool:
+        levelling.lock_one(due.wallet_id)
+        hold = WalletHold.objects.get(pk=due.pk)
+        if hold.state != State.AUTHORIZED:
+            return False
+        _end(hold, due.wallet, State.EXPIRED)
+        return True
 
     return in_transaction(work, what="giving a hold back")
 

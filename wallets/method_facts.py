@@ -66,11 +66,22 @@ def learn(
 
 def forget(book: SavedMethods, method: PaymentMethod) -> None:
     """It was found to be gone at Stripe: after all that was heard so far, whatever our clock says, until an event tells when."""
+    method.detached_at, method.is_default = earliest(method.detached_at, _after_all(book)), False
+    method.save(update_fields=["detached_at", "is_default"])
+
+
+def forget_all(book: SavedMethods, *, at: datetime | None = None) -> None:
+    """None is attached any more, since `at` as Stripe told, or since just now."""
+    attached = PaymentMethod.objects.filter(organization=book.pk, detached_at=None)
+    attached.update(detached_at=at or _after_all(book), is_default=False)
+
+
+def _after_all(book: SavedMethods) -> datetime:
+    """Now, and later than all that was heard of these methods."""
     own = PaymentMethod.objects.filter(organization=book.pk)
     heard = [timezone.now(), *own.order_by("-attached_at").values_list("attached_at", flat=True)[:1]]
     heard += [book.chosen_at] if book.chosen_at else []
-    method.detached_at, method.is_default = earliest(method.detached_at, max(heard)), False
-    method.save(update_fields=["detached_at", "is_default"])
+    return max(heard)
 
 
 def shown_of(theirs: Json) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from accounts.models import Organization, User
 from conventions.errors import DomainError, NotFound
 from conventions.public_ids import new_public_id
 from conventions.trying_again import in_transaction
-from payments import checkout, stripe_gateway
+from payments import checkout, customers, stripe_gateway
 from payments.checkout import Idempotency
 from payments.customers import stripe_customer_of
 from payments.errors import IdempotencyKeyReused, StripeRefused
 from payments.models import StripeCall
-from wallets import method_facts
+from wallets import lost_customers, method_facts
 from wallets.models import PaymentMethod, SavedMethods
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def set_up(*, organization: Organization, idempotency: Idempotency | None) -> Ma
     known = StripeCall.objects.filter(subject_id=subject, operation=SETUP).order_by("attempt").first()
     if known is not None and known.params["metadata"] != params["metadata"]:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Use a new one.")
-    answer = checkout.call_once(subject, SETUP, params)
+    answer = lost_customers.send(organization, checkout.plan_once(subject, SETUP, params))
     # The client secret is never stored: on a repeated request Stripe is asked.
     return answer if "client_secret" in answer else stripe_gateway.retrieve_setup_intent(answer["id"])
 
@@ -73,9 +73,12 @@ def set_default(*, method: PaymentMethod, actor: User) -> PaymentMethod:
     try:
         stripe_gateway.set_default_method(method.stripe_id, customer=customer)
     except StripeRefused as refused:
-        if not _is_gone(method):
+        if customers.was_deleted(customer, refused):
+            in_transaction(lambda: lost_customers.forget(customer), what=f"forgetting {customer}")
+        elif _is_gone(method):
+            in_transaction(lambda: _note_detached(method), what="forgetting a payment method")
+        else:
             raise
-        in_transaction(lambda: _note_detached(method), what="forgetting a payment method")
         raise NotFound(NO_SUCH_METHOD) from refused
 
     def choose() -> PaymentMethod:
@@ -113,14 +116,19 @@ def remove(*, method: PaymentMethod, actor: User) -> None:
     twins = [one for one in attached if one.means == method.means]
     before = _default(method.organization_id)
     for one in [*twins, method]:
-        try:
-            stripe_gateway.detach_method(one.stripe_id)
-        except StripeRefused:
-            if not _is_gone(one):
-                raise
-        in_transaction(lambda one=one: _note_detached(one, actor), what="removing a payment method")  # type: ignore[misc]
+        detach(one, actor=actor)
     if before is not None and before.pk in {method.pk, *(one.pk for one in twins)}:
         _tell_stripe(method.organization)
+
+
+def detach(method: PaymentMethod, *, actor: User | None = None) -> None:
+    """At Stripe first; there it may be detached already. Without `actor` it is nobody's act. Raises the errors of Stripe."""
+    try:
+        stripe_gateway.detach_method(method.stripe_id)
+    except StripeRefused:
+        if not _is_gone(method):
+            raise
+    in_transaction(lambda: _note_detached(method, actor), what="removing a payment method")
 
 
 def _note_detached(method: PaymentMethod, actor: User | None = None) -> None:
@@ -138,7 +146,7 @@ def _is_gone(method: PaymentMethod) -> bool:
         theirs = stripe_gateway.retrieve("payment_method", method.stripe_id)
     except StripeRefused as refused:
         return refused.code == "resource_missing"
-    return bool(theirs.get("customer") != method.organization.stripe_customer)
+    return not theirs.get("customer") or theirs["customer"] != method.organization.stripe_customer
 
 
 def _tell_stripe(organization: Organization) -> None:

@@ -30,7 +30,9 @@ def tell_organization(organization: str, kind: str, *, key: str, facts: Mapping[
         return
     admins = Membership.objects.filter(organization=organization, role__in=ADMINISTERING).order_by("user")
     told = list(admins.values_list("user_id", flat=True))
-    ways = [(user, Channel.MAIL) for user in told]
+    # Not to an address that somebody only typed: whoever names an organization could send their text to anybody by it.
+    proved = admins.filter(user__email_proved_at__isnull=False)
+    ways = [(user, Channel.MAIL) for user in proved.values_list("user_id", flat=True)]
     if settings.TELEGRAM_BOT_TOKEN:
         with tenancy.everything():  # whoever causes the notice does not see the chats of others
             linked = TelegramLink.objects.filter(user__in=told).order_by("user")

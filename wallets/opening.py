@@ -23,6 +23,12 @@ def wallet_of(organization: Organization, currency: str | None) -> Wallet | None
     return wallets.filter(currency=check_currency(currency)).first()
 
 
+def currency_of(organization: Organization, currency: str | None) -> str:
+    """Of the wallet that `open_wallet` would find or make, without making it."""
+    found = wallet_of(organization, currency)
+    return found.currency if found else check_currency(currency or settings.DEFAULT_CURRENCY)
+
+
 def open_wallet(organization: Organization, currency: str | None) -> Wallet:
     """The wallet that `wallet_of` finds, made where there is none; by default in the installation's currency."""
     found = wallet_of(organization, currency)

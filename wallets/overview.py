@@ -41,14 +41,17 @@ def wallet_looked_at(organization: Organization, currency: str | None) -> Wallet
     return found
 
 
-def _shown(wallets: Sequence[Wallet]) -> list[dict[str, Any]]:
+def standings(wallets: Sequence[Wallet]) -> list[tuple[int, int, int]]:
+    """Of each what may be spent, what is held and what is owed, in minor units: what its people are shown."""
     codes = [code for wallet in wallets for code in (wallet.account, wallet.held)]
     kept = dict(LedgerAccount.objects.filter(pk__in=codes).values_list("pk", "balance_minor"))
     # Only what is owed is summed up, and only where something is: its account has no floor, so no balance is kept of it.
     owed = ledger.balances([wallet.receivable for wallet in wallets if wallet.owed_since])
-    return [
-        _one(wallet, kept.get(wallet.account, 0), kept.get(wallet.held, 0), owed.get(wallet.receivable, 0)) for wallet in wallets
-    ]
+    return [(kept.get(wallet.account, 0), kept.get(wallet.held, 0), owed.get(wallet.receivable, 0)) for wallet in wallets]
+
+
+def _shown(wallets: Sequence[Wallet]) -> list[dict[str, Any]]:
+    return [_one(wallet, *standing) for wallet, standing in zip(wallets, standings(wallets), strict=True)]
 
 
 def _one(wallet: Wallet, balance_minor: int, held_minor: int, owed_minor: int) -> dict[str, Any]:

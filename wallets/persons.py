@@ -11,6 +11,7 @@ from accounts.errors import SoleOwner
 from accounts.models import User
 from payments import ledger
 from payments.money import Money
+from wallets import leftovers
 from wallets.models import NoticeDelivery, SpendReversal, TelegramLink, TopUp, Wallet, WalletHold, WalletSpend
 from wallets.telegram import linking
 
@@ -64,11 +65,12 @@ def _act(row: Any) -> dict[str, Any]:
 
 def erase(user: User) -> None:
     """The chat goes, and nothing more is told; amounts and the books stay. Raises SoleOwner where money would be left to
-    nobody. A wallet of nobody charges no card any more."""
+    nobody. A wallet of nobody charges no card any more, and its cards are detached at Stripe once this has committed."""
     alone = list(members.alone_in(user).order_by("pk").values_list("pk", flat=True))
     _refuse_money_of_nobody(alone)
     never = {"top_up_below_minor": None, "top_up_amount_minor": None, "top_up_daily_limit_minor": None}
     Wallet.objects.filter(organization__in=alone).update(**never)
+    leftovers.plan_detaching(alone)
     linking.unlink(user=user)
     told = NoticeDelivery.objects.filter(user=user).filter(~Q(last_error="") | Q(next_attempt_at__isnull=False))
     told.update(next_attempt_at=None, last_error="")

@@ -16,7 +16,7 @@ from conventions.errors import DomainError
 from conventions.trying_again import in_transaction
 from payments import stripe_gateway
 from payments.errors import StripeBusy, StripeUnavailable
-from wallets import method_facts
+from wallets import lost_customers, method_facts
 from wallets.models import PaymentMethod, SavedMethods
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def sweep() -> dict[str, int]:
             if silent == MOST_SILENT:
                 break
             continue
-        except DomainError as error:  # a customer that was deleted at Stripe, say
+        except DomainError as error:  # a customer that Stripe has never heard of, say
             logger.warning("Stripe does not show the methods of %s: %s", organization.pk, error)
         else:
             refreshed += 1
@@ -55,19 +55,25 @@ def due() -> list[Organization]:
 
 
 def refresh(organization: Organization) -> None:
-    """Bring our rows in line with Stripe's list, and Stripe's default with ours. Raises the errors of Stripe."""
+    """Bring our rows in line with Stripe's list, and Stripe's default with ours; forget a customer that was deleted there.
+    Raises the errors of Stripe."""
     asked_at = timezone.now()
     book = in_transaction(lambda: _begin(organization, asked_at), what="asking for payment methods")
     # Known before the list was asked for: what is attached meanwhile is not missing from it.
     attached = PaymentMethod.objects.filter(organization=organization, detached_at=None)
     known = set(attached.values_list("stripe_id", flat=True))
     customer = str(organization.stripe_customer)
+    shown = stripe_gateway.retrieve("customer", customer)
+    if shown.get("deleted"):
+        in_transaction(lambda: lost_customers.forget(customer), what=f"forgetting {customer}")
+        return
     listed = stripe_gateway.list_methods(customer=customer)
-    settings = stripe_gateway.retrieve("customer", customer).get("invoice_settings") or {}
-    theirs = settings.get("default_payment_method")
+    theirs = (shown.get("invoice_settings") or {}).get("default_payment_method")
 
     def settle() -> PaymentMethod | None:
         locked = method_facts.lock([organization.pk])[organization.pk]
+        if not Organization.objects.filter(pk=organization.pk, stripe_customer=customer).exists():
+            return None  # forgotten meanwhile, and its methods with it
         for method in listed:
             method_facts.learn(organization.pk, method)
         for gone in attached.filter(stripe_id__in=known - {method["id"] for method in listed}):

@@ -19,3 +19,11 @@ def send_notices(notice_id: str) -> int:
     from wallets import telling
 
     return telling.send(notice_id)
+
+
+@task()
+def detach_leftovers() -> int:
+    """Detach the methods of organizations whose only member was erased; returns how many are gone."""
+    from wallets import leftovers
+
+    return leftovers.detach()

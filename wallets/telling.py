@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # After the first try, the second, …; after the last one it is given up.
 TRY_AGAIN_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=8))
+TOKEN_AGAIN_AFTER = timedelta(minutes=30)
 NUDGE_LOST_AFTER = timedelta(minutes=1)
 TOO_OLD = timedelta(days=3)
 AT_ONCE = 100
@@ -75,13 +76,16 @@ def _send(delivery_id: str) -> bool:
         return False
     except Exception as error:  # noqa: BLE001  whatever kept it: recorded, and tried again where it is known not to have gone
         logger.warning("%s was not sent: %s", delivery_id, told(error))
-        mine.update(last_error=told(error), next_attempt_at=_next_try(delivery, error))
+        ours = int(isinstance(error, messages.TokenRefused))  # not a try: nobody's message goes before that is mended
+        mine.update(last_error=told(error), next_attempt_at=_next_try(delivery, error), attempts=F("attempts") - ours)
         return False
     mine.update(sent_at=timezone.now())
     return True
 
 
 def _next_try(delivery: NoticeDelivery, error: Exception) -> datetime | None:
+    if isinstance(error, messages.TokenRefused):
+        return timezone.now() + TOKEN_AGAIN_AFTER
     if isinstance(error, messages.PerhapsSent) or delivery.attempts > len(TRY_AGAIN_AFTER):
         return None
     pause = TRY_AGAIN_AFTER[delivery.attempts - 1]

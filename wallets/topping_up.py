@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -12,9 +13,9 @@ from accounts.models import User
 from payments import checkout, stripe_gateway
 from payments.checkout import Idempotency
 from payments.customers import stripe_customer_of
-from payments.errors import StripeRefused
 from payments.models import Payment
 from payments.money import Money
+from wallets import lost_customers
 from wallets.models import PaymentMethod, TopUp, Wallet
 
 
@@ -56,13 +57,7 @@ def top_up(
             params |= {"payment_method": method.stripe_id} if method else {}
             params |= {"setup_future_usage": "off_session"} if save_method else {}
             write_down(wallet, payment, params, started_by=user)
-    try:
-        answer = checkout.send(checkout.latest_call(payment.pk, checkout.INTENT))
-    except StripeRefused:
-        checkout.give_up(payment)
-        raise
-    # The client secret is never stored: on a repeated request Stripe is asked.
-    intent = answer if "client_secret" in answer else stripe_gateway.retrieve_intent(answer["id"])
+    intent = checkout.open_intent(payment, sending=partial(lost_customers.send, wallet.organization))
     return TopUpStarted(payment=payment, intent=intent)
 
 
@@ -102,9 +97,7 @@ def write_down(
         is_automatic=is_automatic,
         started_by=started_by,
     )
-    payment.subject_id = made.pk
-    payment.save(update_fields=["subject_id"])
-    made.save(force_insert=True)
+    checkout.insert_subject(payment, made)
     checkout.plan_call(payment.pk, checkout.INTENT, {**params, "metadata": checkout.stripe_metadata(payment)})
     return made
 

@@ -50,8 +50,8 @@ def buy(request: HttpRequest, plan: int) -> HttpResponse:
     user = request.user if isinstance(request.user, User) else None
     running = None
     if user and offer.is_subscription:
-        subscriptions = Subscription.objects.filter(user=user, plan_id=plan)
-        running = subscriptions.exclude(state__in=["canceled", "incomplete_expired", "incomplete"]).first()
+        own = Subscription.objects.running().filter(user=user, plan_id=plan)
+        running = own.exclude(state=Subscription.State.INCOMPLETE).first()
     context: dict[str, Any] = {
         "offer": offer,
         "currencies": offering.currencies(plans),

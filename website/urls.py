@@ -16,6 +16,7 @@ def both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[U
 
 urlpatterns: list[URLPattern] = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.favicon),
     *both("campaigns/<slug:campaign>", views.campaign, "campaign-page"),
     *both("campaigns/<slug:campaign>/proof", views.proof, "proof-page"),
     *both("donate", views.donate, "donate"),

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
@@ -23,6 +24,12 @@ from website.showing import campaign_or_404, show
 
 CARDS_PER_PAGE = 12
 MOST_PAGES = 500
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where programs look that have read no page: the pages themselves name the file."""
+    return redirect(static("favicon.svg"))
 
 
 @require_safe

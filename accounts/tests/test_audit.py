@@ -13,6 +13,7 @@ from django.test import Client
 from accounts import audit
 from accounts.models import AuditEntry, Organization, User
 from accounts.tests.factories import PASSWORD, MembershipFactory, OrganizationFactory, UserFactory
+from conventions.errors import InvalidInput
 
 pytestmark = pytest.mark.django_db
 NO_MEMBERS = {f"{rows}-{name}_FORMS": "0" for rows in ("memberships", "invitations") for name in ("TOTAL", "INITIAL")}
@@ -137,6 +138,14 @@ def test_a_new_user_is_told_without_the_password(root: Client) -> None:
 
     [(action, _, _, after)] = lines()
     assert (action, after["password"], after["email"], after["name"]) == ("user.added", "(written)", "n…@example.org", "")
+
+
+def test_a_reason_is_kept_without_what_surrounds_it_and_cut() -> None:
+    assert audit.reason_given(" Asked by\ttelephone.\n") == "Asked by\ttelephone."
+    assert audit.reason_given("x" * 900) == "x" * 500
+    with pytest.raises(InvalidInput) as refused:
+        audit.reason_given(" \n")
+    assert refused.value.fields == {"reason": ["Say why: whoever looks at this later will ask."]}
 
 
 @pytest.mark.parametrize(

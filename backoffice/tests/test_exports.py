@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -83,6 +84,13 @@ def test_a_wrong_choice_comes_back_with_the_form(finance: User) -> None:
     assert answer.status_code == 200
     assert "There is no campaign &#x27;nowhere&#x27;." in answer.content.decode()
     assert (Export.objects.count(), DBTaskResult.objects.count(), history()) == (0, 0, [])
+
+
+def test_the_form_s_one_button_says_what_it_does(finance: User) -> None:
+    page = logged_in(finance).get(ADD).content.decode()
+
+    [row] = re.findall(r'<div class="submit-row">(.*?)</div>', page, re.DOTALL)
+    assert re.findall(r'<input type="submit" value="([^"]+)"', row) == ["Export"]
 
 
 def test_the_form_shows_every_choice(finance: User) -> None:

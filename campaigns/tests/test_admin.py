@@ -12,8 +12,8 @@ from django.test import Client
 from accounts.models import User
 from accounts.tests.factories import PASSWORD, UserFactory
 from campaigns.models import Campaign, CampaignTally
+from conventions.admin_showing import change_url, list_url
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
-from payments.admin.showing import change_url, list_url
 from payments.models import Transfer
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story

@@ -30,6 +30,7 @@ def parse(raw: str | bytes) -> Any:
         ('{"a": 1e2}', {"a": Decimal("1E+2")}),
         ('{"a": 12345678901234567890.123456789}', {"a": Decimal("12345678901234567890.123456789")}),
         ('{"a": "25.10"}', {"a": "25.10"}),
+        ('{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
         ("", {}),
         (" \n", {}),
         ("[]", []),
@@ -56,6 +57,8 @@ BROKEN: dict[str, bytes] = {
     "fraction beyond arithmetic": b'{"a": 1e99999999999999999999}',
     "tiny beyond arithmetic": b'{"a": 1e-99999999999999999999}',
     "raw control character": b'{"a": "\x00"}',
+    "half of a character": b'{"a": "\\ud800"}',
+    "half of a character in a name": b'{"\\ud800": 1}',
 }
 
 
@@ -66,7 +69,7 @@ def test_what_is_not_json_or_cannot_be_held_is_a_400(name: str) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["deep", "fraction beyond arithmetic", "integer of 5000 digits", "NaN"])
+@pytest.mark.parametrize("name", ["deep", "fraction beyond arithmetic", "integer of 5000 digits", "NaN", "half of a character"])
 def test_a_broken_body_is_a_400_over_http(name: str) -> None:
     client = Client(raise_request_exception=False)
     answer = client.post("/api/auth/login", BROKEN[name], content_type="application/json")

@@ -15,10 +15,10 @@ from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.tests.factories import PASSWORD
 from campaigns.models import Campaign
+from conventions.admin_showing import change_url, list_url
 from donations.models import Donation, Donor, Receipt, Supporter
 from donations.receipts import send_receipt
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
-from payments.admin.showing import change_url, list_url
 from payments.models import Payment
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story

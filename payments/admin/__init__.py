@@ -10,10 +10,10 @@ for _of_djstripe in apps.get_app_config("djstripe").get_models():
 
 apps.get_app_config("djstripe").verbose_name = "Stripe's copy"
 
-from payments.admin import books, mirror, payment, returns, stripe_records  # noqa: E402
+from payments.admin import books, mirror, payment, returns, stripe_records, stripes_books, watching  # noqa: E402
 
 admin.site.site_header = "Largesse"
 admin.site.site_title = "Largesse"
 admin.site.index_title = "Back office"
 
-__all__ = ["books", "mirror", "payment", "returns", "stripe_records"]
+__all__ = ["books", "mirror", "payment", "returns", "stripe_records", "stripes_books", "watching"]

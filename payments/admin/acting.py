@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 
 from conventions.admin_lists import ModelAdmin
-from payments.admin.showing import change_url
+from conventions.admin_showing import change_url
 from payments.models import Payment
 
 

@@ -10,11 +10,18 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import link, list_url, moment
 from payments import ledger
 from payments.admin.lists import ReadOnly
-from payments.admin.showing import link, list_url, moment, money
+from payments.admin.showing import money, stripe_link
 from payments.bookkeeping import ASSIGNED
 from payments.models import LedgerAccount, Payment, Transfer
+
+# Keys of what follows from a balance transaction and from a payout (payments/bookkeeping.py).
+OF_STRIPES_BOOKS = {
+    "txn": ("fee:{}", "fee:{}:own", "fx:{}:out", "fx:{}:in", "other:{}"),
+    "po": ("payout:{}", "payout-reversal:{}"),
+}
 
 
 class AccountFilter(admin.SimpleListFilter):
@@ -37,7 +44,7 @@ class TransferAdmin(ReadOnly):
     list_display = ("happened", "amount", "debit_account", "credit_account", "key", "of_payment")
     list_filter = (AccountFilter,)
     date_hierarchy = "occurred_at"
-    search_help_text = "A transfer, its key or source (re_…, dp_…), a payment, or an account's whole code."
+    search_help_text = "A transfer, its key or source (re_…, dp_…, txn_…, po_…), a payment, or an account's whole code."
     fields = (
         "id",
         "key",
@@ -45,7 +52,7 @@ class TransferAdmin(ReadOnly):
         "debit_account",
         "credit_account",
         "of_payment",
-        "source",
+        "of_source",
         "happened",
         "posted",
         "memo",
@@ -59,6 +66,8 @@ class TransferAdmin(ReadOnly):
         if LedgerAccount.objects.filter(pk=term).exists():
             return queryset.filter(Q(debit=term) | Q(credit=term))
         # `source` has no index; the keys that a Stripe object can cause have.
+        if cause := OF_STRIPES_BOOKS.get(term.partition("_")[0]):
+            return queryset.filter(key__in=[key.format(term) for key in cause])
         causes = [term, f"refund:{term}", f"refund-reversal:{term}", f"dispute:{term}:withdrawn", f"dispute:{term}:reinstated"]
         return queryset.filter(key__in=[*causes, *(f"{ASSIGNED}:{cause}" for cause in causes)])
 
@@ -77,6 +86,10 @@ class TransferAdmin(ReadOnly):
     @admin.display(description="payment")
     def of_payment(self, transfer: Transfer) -> SafeString | str:
         return link(Payment, transfer.payment_id)
+
+    @admin.display(description="source")
+    def of_source(self, transfer: Transfer) -> SafeString | str:
+        return stripe_link(transfer.source)
 
     @admin.display(description="occurred")
     def happened(self, transfer: Transfer) -> str:

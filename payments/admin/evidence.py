@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from payments.admin.showing import link, list_url, moment, money, pill
+from conventions.admin_showing import link, list_url, moment, pill
+from payments.admin.showing import money
 from payments.admin.story import Story
-from payments.models import Dispute, LedgerAccount, Refund, StripeCall, StripeEvent, Transfer
+from payments.models import BalanceTransaction, Dispute, LedgerAccount, Payout, Refund, StripeCall, StripeEvent, Transfer
 
 Cell = SafeString | str
 
@@ -24,7 +25,7 @@ class Table:
 
 
 def tables(story: Story) -> list[Table]:
-    """Refunds and disputes only where there are any; transfers, calls and events always."""
+    """Refunds, disputes and balance transactions only where there are any; transfers, calls and events always."""
     pk = story.payment.pk
 
     def rest(part: str, url: str) -> str:
@@ -36,6 +37,8 @@ def tables(story: Story) -> list[Table]:
     if story.disputes:
         found.append(_disputes(story, rest("disputes", list_url(Dispute, q=pk))))
     found.append(_transfers(story, rest("transfers", list_url(Transfer, q=pk))))
+    if story.balance:
+        found.append(_balance(story, rest("balance", list_url(BalanceTransaction, q=pk))))
     found.append(_calls(story, rest("calls", list_url(StripeCall, q=pk))))
     found.append(_events(story, rest("events", list_url(StripeEvent, q=pk))))
     return found
@@ -96,6 +99,22 @@ def _transfers(story: Story, rest_url: str) -> Table:
     ]
     columns = ("Occurred", "Amount", "Debit", "Credit", "Key")
     return Table(title="Transfers in the books", columns=columns, rows=rows, rest_url=rest_url)
+
+
+def _balance(story: Story, rest_url: str) -> Table:
+    rows = [
+        (
+            moment(b.created_at),
+            money(b.amount_minor, b.currency),
+            money(b.fee_minor, b.currency) if b.fee_minor else "–",
+            money(b.net_minor, b.currency),
+            link(BalanceTransaction, b.pk, b.type.replace("_", " ")),
+            link(Payout, b.payout),
+        )
+        for b in story.balance
+    ]
+    columns = ("Made at Stripe", "Amount", "Fee", "Net", "Balance transaction", "Payout")
+    return Table(title="In Stripe's own books", columns=columns, rows=rows, rest_url=rest_url)
 
 
 def _calls(story: Story, rest_url: str) -> Table:

@@ -7,7 +7,7 @@ import re
 from django.db.models import Q, QuerySet
 
 from conventions.errors import InvalidInput
-from payments.models import Payment, StripeEvent
+from payments.models import Dispute, Payment, Refund, StripeEvent
 from payments.money import CURRENCIES, Money
 
 ID = re.compile(r"[A-Za-z]{2,20}_[A-Za-z0-9_]{1,200}")
@@ -29,6 +29,8 @@ PAYMENT_COLUMNS = {
     "user": "user",
     "org": "organization",
 }
+SOURCES = frozenset({"ch", "py", "re", "pyr", "dp", "du"})  # what balance transactions of payments are of
+MOST_FOUND = 1000  # payments, refunds or disputes whose rows a search lists
 HELP = (
     "A whole id of any kind (pay_…, pi_…, cs_…, ch_…, re_…, dp_…, evt_…), a whole e-mail address, an amount (25.00, $25, "
     "25 EUR), or part of a name."
@@ -87,6 +89,27 @@ def stripe_ids(payment: Payment) -> list[str]:
     known += payment.refunds.order_by("pk").values_list("stripe_id", flat=True)[:100]
     known += payment.disputes.order_by("pk").values_list("stripe_id", flat=True)[:100]
     return [identifier for identifier in known if identifier]
+
+
+def balance_transactions_matching(term: str) -> Q:
+    """One by its id, those of an object of Stripe's, of a payout, or of one of our payments with its refunds and disputes."""
+    term = term.strip()
+    prefix = term.partition("_")[0]
+    if prefix == "txn":
+        return Q(pk=term)
+    if prefix == "po":
+        return Q(payout=term) | Q(source=term)
+    if prefix in SOURCES or (is_id(term) and prefix not in PAYMENT_COLUMNS):
+        return Q(source=term)
+    if not is_id(term) and "@" not in term:
+        return Q(pk__in=[])  # amounts and names have no index here
+    found = Payment.objects.filter(payments_matching(term)).order_by("-pk").values_list("pk", "charge")[:MOST_FOUND]
+    payments = dict(found)
+    sources = list(payments.values())
+    for model in (Refund, Dispute):
+        of_them = model._default_manager.filter(payment__in=list(payments)).order_by("-pk")
+        sources += list(of_them.values_list("stripe_id", flat=True)[:MOST_FOUND])
+    return Q(source__in=[source for source in sources if source])
 
 
 def events_matching(term: str, events: QuerySet[StripeEvent]) -> QuerySet[StripeEvent]:

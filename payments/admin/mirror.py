@@ -17,8 +17,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from djstripe import models as djstripe
 
+from conventions.admin_showing import change_url, moment, pill, pretty
 from payments.admin.lists import ReadOnly
-from payments.admin.showing import change_url, moment, money, pill, pretty
+from payments.admin.showing import FOUND_IN, money, stripe_link
 from payments.mirror import MODELS
 from payments.models import Payment
 
@@ -36,7 +37,7 @@ HIDDEN = frozenset({"client_secret", "secret"})
 
 class MirroredAdmin(ReadOnly):
     list_display = ("id", "made", "amount", "status_pill", "fetched")
-    fields = ("id", "made", "amount", "status_pill", "named", "at_stripe", "account", "fetched", "document")
+    fields = ("id", "made", "amount", "status_pill", "named", "with_us", "at_stripe", "account", "fetched", "document")
     search_help_text = "A whole id, as Stripe writes it."
 
     def matching(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
@@ -81,6 +82,10 @@ class MirroredAdmin(ReadOnly):
         ]
         return format_html_join(" ", '<a href="{}">{}</a>', links) or "–"
 
+    @admin.display(description="with us")
+    def with_us(self, row: Any) -> SafeString | str:
+        return stripe_link(row.id) if row.id.partition("_")[0] in FOUND_IN else "–"
+
     @admin.display(description="in Stripe's dashboard")
     def at_stripe(self, row: Any) -> SafeString | str:
         kind = next(kind for kind, model in MODELS.items() if isinstance(row, model))
@@ -108,6 +113,14 @@ def mirrored_links(payment: Payment) -> list[tuple[str, SafeString]]:
     links = format_html_join(" ", '<a href="{}">{}</a>', [(change_url(kept[name], name), name) for name in ids if name in kept])
     dashboard = dashboard_link("payment_intent", payment.payment_intent)
     return [(name, value) for name, value in (("Mirrored", links), ("Dashboard", dashboard)) if value]
+
+
+def mirrored_link(kind: str, stripe_id: str) -> SafeString:
+    """To the mirror's row of an object (a key of `MODELS`), empty where it has none. One query."""
+    model = MODELS[kind]
+    if not settings.STRIPE_MIRROR or not model._default_manager.filter(id=stripe_id).exists():
+        return SafeString("")
+    return format_html('<a href="{}">{}</a>', change_url(model, stripe_id), stripe_id)
 
 
 def dashboard_link(kind: str, stripe_id: str | None) -> SafeString:

@@ -12,14 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import breakable, link, link_by_id, list_url, moment, pill
 from payments.admin import evidence, finding
 from payments.admin.assigning import Assigning
 from payments.admin.lists import ChoiceFilter, CurrencyFilter, ReadOnly
 from payments.admin.mirror import mirrored_links
 from payments.admin.refunding import Refunding
-from payments.admin.showing import link, link_by_id, list_url, moment, money, pill
+from payments.admin.showing import money
 from payments.admin.story import tell
 from payments.models import LedgerAccount, Payment, StripeEvent
+from payments.states import product_state
 from payments.unmatched import UNMATCHED
 
 
@@ -40,6 +42,12 @@ class MoneyBackFilter(ChoiceFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         column = {"refunded": "refunded_minor__gt", "disputed": "disputed_minor__gt"}.get(self.value() or "")
         return queryset.filter(**{column: 0}) if column else queryset
+
+
+def _state_if_it_says_more(payment: Payment) -> SafeString | str:
+    """Money stays paid whatever becomes of it: what went back since is told in the words of gifts and purchases."""
+    state = product_state(payment)
+    return pill(state) if payment.status == "paid" and state != payment.status else ""
 
 
 @admin.register(Payment)
@@ -86,6 +94,7 @@ class PaymentAdmin(Refunding, Assigning, ReadOnly):
             "subtitle": payment.pk,
             "story": story,
             "status": pill(payment.status),
+            "state": _state_if_it_says_more(payment),
             "facts": self._facts(payment, story.product),
             "steps": [(moment(step.at), step) for step in story.steps],
             "tables": evidence.tables(story),
@@ -142,7 +151,7 @@ class PaymentAdmin(Refunding, Assigning, ReadOnly):
 
     @admin.display(description="e-mail")
     def payer(self, payment: Payment) -> str:
-        return payment.customer_email or "–"
+        return breakable(payment.customer_email or "–")
 
     @admin.display(description="at Stripe")
     def stripe_ids(self, payment: Payment) -> str:

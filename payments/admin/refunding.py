@@ -26,7 +26,7 @@ from payments.admin.showing import money
 from payments.errors import CardDeclined, IdempotencyKeyExpired, StripeRefused
 from payments.models import Payment, Refund
 from payments.money import Money
-from payments.refunds import REASONS, request_refund, send_again, send_refund
+from payments.refunds import REASONS, request_refund, send_again, send_refund, why_nothing_is_left
 
 PERMISSION = "payments.refund_payment"
 FORM_LIVES_S = 24 * 60 * 60
@@ -95,7 +95,7 @@ class Refunding(_Base):
         payment = payment_to_act_on(self, request, object_id, PERMISSION)
         left = payment.refundable_minor
         if left <= 0:
-            self.message_user(request, "Nothing of this payment can be refunded.", messages.ERROR)
+            self.message_user(request, why_nothing_is_left(payment), messages.ERROR)
             return back_to(payment)
         form = _fresh_form(payment, left)
         if request.method == "POST":
@@ -105,7 +105,10 @@ class Refunding(_Base):
                 if refund is not None:
                     self._send(request, refund, send_refund)
                     return back_to(payment)
-                left = payment.refundable_minor  # of which somebody else may have refunded meanwhile
+                payment.refresh_from_db()  # somebody else may have refunded meanwhile, or a dispute come in
+                left = payment.refundable_minor
+                if left <= 0:
+                    return back_to(payment)
                 form = _fresh_form(payment, left, **self._as_written(request))
         context = {**page_of(self, request, payment, "Refund"), "form": form, "left": money(left, payment.currency)}
         return TemplateResponse(request, "admin/payments/payment/refund.html", context)

@@ -15,9 +15,9 @@ from accounts import audit
 from accounts.audited_admin import staff_of
 from accounts.models import User
 from conventions.admin_lists import ModelAdmin
+from conventions.admin_showing import change_url, pill
 from conventions.trying_again import in_transaction
 from payments.admin.acting import may
-from payments.admin.showing import change_url, pill
 from payments.models import StripeEvent
 from payments.replaying import Replayed, RowChange, preview, replay
 

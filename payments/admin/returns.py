@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import link, moment, pill
 from payments.admin.evidence import refund_state
 from payments.admin.finding import payments_matching
 from payments.admin.lists import ChoiceFilter, ReadOnly
-from payments.admin.showing import link, moment, money, pill
+from payments.admin.showing import money
 from payments.models import Dispute, Payment, Refund
 from payments.states import DISPUTE_STATUSES
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from accounts.models import AuditEntry
 from payments.admin.showing import money
 from payments.fulfilment import Happening, fulfilment_of
-from payments.models import Dispute, Payment, Refund, StripeCall, StripeEvent, Transfer
+from payments.models import BalanceTransaction, Dispute, Payment, Refund, StripeCall, StripeEvent, Transfer
 from payments.unmatched import UNMATCHED
 
 NOT_SHOWN = "failed"
@@ -39,6 +39,7 @@ class Story:
     refunds: Sequence[Refund] = ()
     disputes: Sequence[Dispute] = ()
     transfers: Sequence[Transfer] = ()
+    balance: Sequence[BalanceTransaction] = ()
     calls: Sequence[StripeCall] = ()
     events: Sequence[StripeEvent] = ()
     acts: Sequence[AuditEntry] = ()
@@ -71,7 +72,7 @@ class Story:
 
 
 def tell(payment: Payment, *, may: Callable[[str], bool]) -> Story:
-    """Eight queries and the product's own two, however much there is to tell.
+    """Nine queries and the product's own two, however much there is to tell.
 
     `may` says whether the reader has a permission: that something failed is for everybody who sees the payment, the
     error itself, which may quote what was sent, only for those who may open the event or the call.
@@ -93,9 +94,13 @@ def tell(payment: Payment, *, may: Callable[[str], bool]) -> Story:
     subjects = [payment.pk, *(refund.pk for refund in story.refunds)]
     calls = StripeCall.objects.filter(subject_id__in=subjects).defer("params", "answer")
     story.calls = bounded("calls", calls.order_by("created_at", "pk"))
-    names = [payment.checkout_session, payment.payment_intent, payment.charge]
-    names += [refund.stripe_id for refund in story.refunds]
-    names += [dispute.stripe_id for dispute in story.disputes]
+    moved = [payment.charge]  # what moved money
+    moved += [refund.stripe_id for refund in story.refunds]
+    moved += [dispute.stripe_id for dispute in story.disputes]
+    names = [payment.checkout_session, payment.payment_intent, *moved]
+    if may("payments.view_balancetransaction"):
+        balance = BalanceTransaction.objects.filter(source__in=[name for name in moved if name])
+        story.balance = bounded("balance", balance.order_by("created_at", "pk"))
     events = StripeEvent.objects.filter(object_id__in=[name for name in names if name]).defer("payload")
     story.events = bounded("events", events.order_by("created_at", "pk"))
     for event in story.events:

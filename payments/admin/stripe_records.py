@@ -9,10 +9,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import breakable, link, link_by_id, moment, pill, pretty
 from payments.admin.finding import events_matching, payments_matching
 from payments.admin.lists import ChoiceFilter, ReadOnly
 from payments.admin.replaying import Replaying
-from payments.admin.showing import link, link_by_id, moment, pill, pretty
 from payments.following import handled_types
 from payments.models import Payment, StripeCall, StripeEvent
 
@@ -26,8 +26,8 @@ class EventTypeFilter(ChoiceFilter):
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(Replaying, ReadOnly):
-    list_display = ("received", "type", "state_pill", "object_id", "id", "source", "deliveries", "attempts")
-    list_display_links = ("type",)
+    list_display = ("received", "event_type", "state_pill", "object_id", "id", "source", "deliveries", "attempts")
+    list_display_links = ("event_type",)
     list_filter = ("state", "source", EventTypeFilter)
     date_hierarchy = "received_at"
     ordering = ("-received_at",)
@@ -60,6 +60,10 @@ class StripeEventAdmin(Replaying, ReadOnly):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("payload")
+
+    @admin.display(description="type")
+    def event_type(self, event: StripeEvent) -> SafeString:
+        return breakable(event.type)
 
     @admin.display(description="state")
     def state_pill(self, event: StripeEvent) -> SafeString:

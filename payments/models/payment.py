@@ -88,6 +88,12 @@ class Payment(models.Model):
             models.Index(name="payment_unmatched", fields=["id"], condition=Q(purpose="unmatched")),
             models.Index(name="payment_of_customer", fields=["stripe_customer"], condition=Q(stripe_customer__isnull=False)),
             models.Index(name="payment_refunds_unseen", fields=["id"], condition=Q(seen_refunded_minor__gt=F("refunded_minor"))),
+            models.Index(name="payment_begun_of_orgs", fields=["created_at"], condition=Q(organization__isnull=False)),
+            models.Index(
+                name="payment_paid_of_orgs",
+                fields=["paid_at"],
+                condition=Q(organization__isnull=False, paid_at__isnull=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(name="payment_idempotency_key_once", fields=["idempotency_scope", "idempotency_key"]),
@@ -122,11 +128,12 @@ class Payment(models.Model):
 
     @property
     def refundable_minor(self) -> int:
-        """What may still be refunded: unsent refunds count as given (asks the database)."""
+        """What may still be refunded (asks the database): unsent refunds count as given, and what a dispute has withdrawn
+        is not with us to be given; a dispute that is won brings it back."""
         if not self.paid_at:
             return 0
         given = self.refunds.exclude(status__in=["failed", "canceled"]).aggregate(total=models.Sum("amount_minor"))["total"]
-        return max(0, self.amount_minor - (given or 0))
+        return max(0, self.amount_minor - (given or 0) - self.disputed_minor)
 
 
 class Refund(models.Model):

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from payments import stripe_gateway
-from payments.bookkeeping import balance_postings_due
+from payments.bookkeeping import balance_postings_due, moves_its_source
 from payments.facts import OBJECTS
 from payments.ledger import open_accounts, post
 from payments.models import BalanceTransaction, Payout
@@ -123,7 +123,8 @@ def _source_object(thing: Json) -> Json | None:
 def row_of(thing: Json) -> BalanceTransaction:
     """A balance transaction as a row, not saved."""
     source = _source_object(thing)
-    converted = source is not None and source["currency"] != thing["currency"]
+    moved = moves_its_source(thing["type"], thing["reporting_category"])
+    converted = source is not None and moved and source["currency"] != thing["currency"]
     rate = thing.get("exchange_rate")
     return BalanceTransaction(
         id=thing["id"],

@@ -25,7 +25,7 @@ def read_moment(text: str, *, now: datetime) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise NotAMoment(f"{text!r} is no moment: write 30d, 12h, 90m (ago), 2026-11-01, 2026-11-01T08:00 or now.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read_window(*, since: str, until: str, now: datetime) -> Window:

@@ -108,8 +108,8 @@ class Story:
             "created": BORN + at,
         }
 
-    def dispute(self, status: str, *, withdrawn: bool, reinstated: bool = False) -> dict[str, Any]:
-        amount = self.payment.amount_minor
+    def dispute(self, status: str, *, withdrawn: bool, reinstated: bool = False, amount: int | None = None) -> dict[str, Any]:
+        amount = self.payment.amount_minor if amount is None else amount
         movements = [{"amount": -amount, "fee": 1500, "created": BORN + 301}] if withdrawn else []
         movements += [{"amount": amount, "fee": 0, "created": BORN + 401}] if reinstated else []
         return {
@@ -166,6 +166,18 @@ class Story:
         if outcome == "won":
             events.append(self.event("charge.dispute.funds_reinstated", closed, 403))
         return events
+
+    def inquired(self, amount: int) -> list[Envelope]:
+        """A bank asks about all of the charge, then disputes `amount` of it, and wins."""
+        asked = self.dispute("warning_needs_response", withdrawn=False)
+        opened = self.dispute("needs_response", withdrawn=False, amount=amount)
+        taken = self.dispute("needs_response", withdrawn=True, amount=amount)
+        return [
+            self.event("charge.dispute.created", asked, 300),
+            self.event("charge.dispute.updated", opened, 310, previous={"amount": asked["amount"]}),
+            self.event("charge.dispute.funds_withdrawn", taken, 311),
+            self.event("charge.dispute.closed", {**taken, "status": "lost"}, 400, previous={"status": "needs_response"}),
+        ]
 
     def delayed(self, *, succeeds: bool) -> list[Envelope]:
         events = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.factories import PASSWORD
+from conventions.admin_showing import change_url, list_url
 from donations.receipts import send_receipt
 from donations.tests.factories import payment_of, pending_donation
-from payments.admin.showing import change_url, list_url
 from payments.models import Dispute, LedgerAccount, Payment, Refund, StripeCall, StripeEvent, Transfer
 from payments.refunds import request_refund
 from payments.settlement import settle_events
@@ -127,6 +128,34 @@ def test_a_long_story_is_bounded_and_says_where_the_rest_is(root: Client, story:
     assert len(events.rows) == 50
     assert events.rest_url == list_url(StripeEvent, q=story.payment.pk)
     assert len(root.get(f"{events.rest_url}&p=2").context["cl"].result_list) == 14
+
+
+def states_of(root: Client, story: Story) -> list[str]:
+    page = root.get(change_url(Payment, story.payment.pk)).content.decode()
+    [shown] = re.findall(r"<dt>Status</dt><dd>(.*?)</dd>", page)
+    return re.findall(r'class="pill pill-(\w+)">', shown)
+
+
+def test_beside_the_status_stands_what_has_become_of_the_money(root: Client, story: Story) -> None:
+    assert states_of(root, story) == ["paid"]
+
+    settle_events(story.refunded("a", 500, at=60, in_all=500), source="webhook")
+    assert states_of(root, story) == ["paid", "partially_refunded"]
+
+    *opened, closed, reinstated = story.disputed("won")
+    settle_events(opened, source="webhook")
+    assert states_of(root, story) == ["paid", "disputed"]
+
+    settle_events([closed, reinstated], source="webhook")
+    assert states_of(root, story) == ["paid", "partially_refunded"]
+
+    settle_events(story.refunded("b", 2000, at=500, in_all=2500), source="webhook")
+    assert states_of(root, story) == ["paid", "refunded"]
+
+
+def test_a_payment_that_was_never_paid_shows_its_status_alone(root: Client) -> None:
+    told = Story(payment_of(pending_donation()))
+    assert states_of(root, told) == ["open"]
 
 
 @pytest.mark.parametrize("model", READ_ONLY)

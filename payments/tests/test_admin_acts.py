@@ -12,9 +12,9 @@ from django.urls import reverse
 from accounts.models import AuditEntry, User
 from accounts.tests.factories import PASSWORD
 from campaigns.models import Campaign
+from conventions.admin_showing import change_url
 from donations.models import Donation
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
-from payments.admin.showing import change_url
 from payments.models import Payment, Refund, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.settlement import settle_events, settle_stored

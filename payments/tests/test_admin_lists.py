@@ -13,11 +13,11 @@ from accounts.models import User
 from accounts.tests.factories import PASSWORD
 from campaigns.models import Campaign
 from conventions import admin_lists
+from conventions.admin_showing import list_url
 from donations.models import Donation, Donor, Receipt, Supporter
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
 from payments.admin import lists
 from payments.admin.lists import MOST_PAGES, UncountedPaginator
-from payments.admin.showing import list_url
 from payments.models import Dispute, LedgerAccount, Payment, Refund, StripeCall, StripeEvent, Transfer
 from payments.refunds import request_refund
 from payments.settlement import settle_events
@@ -100,12 +100,12 @@ def test_the_page_of_a_payment_takes_as_many_queries_however_much_happened(root:
     story = told(1)[0]
     url = f"/admin/payments/payment/{story.payment.pk.replace('_', '_5F')}/change/"
     root.get(url)  # content types are looked up once
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         root.get(url)
     settle_events([story.event("charge.updated", story.charge(), 1000 + n, previous={}) for n in range(60)], source="webhook")
     for _ in range(5):
         request_refund(payment_id=story.payment.pk, amount_minor=1, requested_by=None)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         root.get(url)
 
 

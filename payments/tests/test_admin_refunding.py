@@ -14,9 +14,10 @@ from django.urls import reverse
 from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.tests.factories import UserFactory
+from conventions.admin_showing import change_url
 from donations.tests.factories import CampaignFactory, payment_of, pending_donation
 from payments import stripe_gateway
-from payments.admin.showing import change_url
+from payments.admin import refunding
 from payments.errors import StripeRefused, StripeTimeout
 from payments.models import Payment, Refund, StripeCall
 from payments.refunds import request_refund
@@ -313,6 +314,41 @@ def test_what_is_not_paid_has_no_refund(clerk: Client, stripe: Stripe) -> None:
 
     assert "Refund…" not in page
     assert "Nothing of this payment can be refunded." in answer.content.decode()
+
+
+def test_a_disputed_payment_offers_no_refund_and_says_why(clerk: Client, story: Story, stripe: Stripe) -> None:
+    form = opened_form(clerk, story.payment)
+    settle_events(story.disputed("lost"), source="webhook")
+    why = "Nothing of this payment can be refunded: a dispute has withdrawn $25.00. Only if it is won does that come back."
+
+    page = clerk.get(change_url(Payment, story.payment.pk))
+    told = [
+        clerk.get(refund_url(story.payment), follow=True).content.decode(),
+        clerk.post(refund_url(story.payment), form, follow=True).content.decode(),
+    ]
+
+    assert page.context["story"].refundable == "$0.00"
+    assert "Refund…" not in page.content.decode()
+    assert [why in shown for shown in told] == [True, True]
+    assert not Refund.objects.exists()
+    assert stripe.sent == []
+
+
+def test_a_dispute_that_comes_in_while_the_form_is_sent_leads_back_to_the_payment(
+    clerk: Client, story: Story, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disputed_first(**asked: Any) -> Refund:
+        settle_events(story.disputed("lost"), source="webhook")
+        return request_refund(**asked)
+
+    monkeypatch.setattr(refunding, "request_refund", disputed_first)
+
+    answer = clerk.post(refund_url(story.payment), opened_form(clerk, story.payment), follow=True)
+
+    assert answer.redirect_chain == [(change_url(Payment, story.payment.pk), 302)]
+    assert "Nothing of this payment can be refunded: a dispute has withdrawn $25.00." in answer.content.decode()
+    assert not Refund.objects.exists()
+    assert stripe.sent == []
 
 
 def test_an_unknown_payment_is_not_found(clerk: Client) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -33,17 +33,6 @@ ANSWER = {
 FAILURE = {"error": {"type": "api_error", "message": "An unknown error occurred."}}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _one_try(settings: Any) -> None:
-    settings.STRIPE_MAX_NETWORK_RETRIES = 0
-
-
-@pytest.fixture
-def stripe() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as mock:
-        yield mock
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import User
+from donations import fulfilment
 from donations.models import Donation
 from donations.tests.factories import CampaignFactory, pending_donation
 from payments.explaining import Check, Heading, Line, NothingKnown, Rest, explain
-from payments.models import Refund
+from payments.fulfilment import Total
+from payments.models import Refund, Transfer
 from payments.reconciliation.recording import record
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story
@@ -92,6 +94,41 @@ def test_a_campaign_without_gifts_says_so() -> None:
     assert "nothing was ever posted to it" in heading.facts["account"]
 
 
+# -- what products tell ----------------------------------------------------------------------------------
+def test_a_total_of_some_transfers_is_their_sum_and_not_the_balance(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, paid = str(story.payment.destination_id), f"paid:{story.payment.pk}"
+    part = {"title": "the gift", "account": account, "keys": [paid], "shown_as": "what was given", "facts": {"for": "wells"}}
+    totals = [Total(**part, shown_minor=2500), Total(**part, shown_minor=2400)]
+    monkeypatch.setattr(fulfilment, "totals_of", lambda name: totals if name == "gift" else ())
+    one = [
+        Heading(title="the gift", facts={"for": "wells", "account": account, "kind": "liability"}),
+        *[line for line in of_kind(Line, account) if line.key == paid],
+    ]
+    what = "the sum of its 1 transfer is what was given"
+    assert list(explain("gift", limit=5)) == [
+        *[*one, Check(what=what, amount_minor=2500, expected_minor=2500, currency="usd")],
+        *[*one, Check(what=what, amount_minor=2500, expected_minor=2400, currency="usd")],
+    ]
+
+
+def test_a_total_without_an_account_is_its_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fulfilment, "totals_of", lambda name: [Total(title="nothing yet", facts={"why": "new"})])
+    assert list(explain("gift", limit=5)) == [Heading(title="nothing yet", facts={"why": "new"})]
+
+
+def test_what_a_product_knows_of_who_acted_counts_for_its_transfers_alone(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    paid = f"paid:{story.payment.pk}"
+    asked: list[list[str]] = []
+
+    def acted(transfers: list[Transfer]) -> dict[str, str]:
+        asked.append([transfer.key for transfer in transfers])
+        return {paid: "by a machine"}
+
+    monkeypatch.setattr(fulfilment, "acted", acted)
+    assert [line.who for line in of_kind(Line, "water")] == ["by a machine", "asked for by maria@charity.example"]
+    assert asked == [[paid, f"refund:re_{story.number}_a"]]  # once for all of them
+
+
 @pytest.mark.parametrize("name", ["", "nobody", "pi_none", "evt_none"])
 def test_a_name_of_nothing_is_refused(name: str, story: Story) -> None:
     with pytest.raises(NothingKnown):
@@ -113,6 +150,23 @@ def test_the_command_shows_lines_and_sums(story: Story) -> None:
     assert "+$25.00  paid:" in text
     assert "−$7.00  refund:" in text
     assert "✓ $18.00: and what is shown" in text
+
+
+def test_what_follows_stands_apart_in_text_and_not_in_json(story: Story) -> None:
+    row = f"txn_{story.charge_id}_2500"
+    titles = [heading.title for heading in of_kind(Heading, row)]
+    assert len(titles) == 3  # itself, its payment, and once more where the payment tells of its own
+    _, text = run(row)
+    lines = text.splitlines()
+    assert [lines[number + 1] for number, line in enumerate(lines) if not line] == titles[1:]
+    _, said = run(row, "--json")
+    assert all(said.splitlines())
+
+
+def test_a_rest_of_nothing_says_so(story: Story) -> None:
+    tell = story.refunded("b", 1800, at=200, in_all=2500)
+    settle_events(tell, source="webhook")
+    assert "  … and 3 more, together $0.00\n" in run("water", "--limit", "0")[1]
 
 
 def test_the_command_says_one_json_object_a_line(story: Story) -> None:

@@ -8,11 +8,11 @@ from django.test import Client
 
 from accounts.tests.factories import staff_with
 from backoffice.roles import ROLES
+from conventions.admin_showing import change_url
 from conventions.failures import told
 from conventions.scrubbing import scrubbed
 from donations.tests.factories import payment_of, pending_donation
 from payments import inbox
-from payments.admin.showing import change_url
 from payments.models import Payment, StripeCall, StripeEvent
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story
@@ -59,6 +59,7 @@ def test_other_errors_are_told_without_addresses_and_keys_and_are_cut() -> None:
     assert told(ValueError("ada@example.org has sk_test_abc")) == "ValueError: a***@example.org has sk_test_***"
     assert told(TimeoutError()) == "TimeoutError"
     assert len(told(ValueError("x" * 9000))) == 500
+    assert told(ValueError("odd \x00\ud800text")) == "ValueError: odd text"
 
 
 @pytest.mark.parametrize(("role", "seen"), [("support", [False, False]), ("finance", [True, True])])

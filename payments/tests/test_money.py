@@ -241,3 +241,11 @@ def test_unknown_currencies_are_refused_by_name(code: str) -> None:
 
 def test_currency_names_are_for_people() -> None:
     assert currency_name("usd") == "US Dollar"
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [(0, "usd", "$0"), (50_000, "usd", "$500"), (50, "usd", "$0.50"), (1_250_000, "usd", "$12.5K"), (2000, "jpy", "¥2K")],
+)
+def test_amounts_on_an_axis_are_short(minor: int, currency: str, text: str) -> None:
+    assert Money(minor, currency).display_short() == text

@@ -27,6 +27,12 @@ def completed(story: Story, **details: Any) -> None:
     settle_events([story.event("checkout.session.completed", session, 5)], source="webhook")
 
 
+def test_an_address_that_grows_in_lower_case_does_not_keep_the_gift_from_being_booked(story: Story) -> None:
+    completed(story, email="İ" * 310 + "@e.org")
+    assert Donation.objects.get().state == "paid"
+    assert Payment.objects.get().customer_email == "i\u0307" * 160
+
+
 ODD_NAMES = {"null": "Ada\x00", "surrogate": "Ada\ud800", "long": "Ada" * 2000, "lines": "Ada\nLovelace", "empty": ""}
 
 

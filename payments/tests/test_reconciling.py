@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 
 from donations.models import Donation
 from donations.tests.factories import CampaignFactory, pending_donation
-from payments import inbox, stripe_gateway
+from payments import inbox, ledger, stripe_gateway
 from payments.models import BalanceTransaction, Dispute, Payment, Payout, Refund, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.reconciliation.comparing import FETCH, SETTLE, TAKE_IN, Objects
@@ -241,6 +241,31 @@ def test_what_belongs_to_no_payment_is_posted_all_the_same(kind: str, amount: in
     assert list(check_books()) == []
 
 
+def test_a_debit_that_failed_after_it_was_on_the_balance_leaves_only_its_fee(story: Story) -> None:
+    settle_events(story.delayed(succeeds=False), source="webhook")
+    debit = story.charge() | {"status": "failed", "paid": False}
+    record([movement(debit, 2500, 20, type="payment")])
+    record([movement(debit, -2500, type="payment_failure_refund", reporting_category="charge_failure")])
+    assert (ledger.balance("stripe:usd"), ledger.balance("fees:usd"), ledger.balance("unmatched:usd")) == (-20, 20, 0)
+    assert list(check_books()) == []
+
+
+def test_a_debit_that_failed_and_of_which_we_were_told_that_it_was_paid_is_named(story: Story) -> None:
+    tell(story)
+    record([movement(story.charge(), 2500, 20, type="payment")])
+    back = movement(story.charge(), -2500, type="payment_failure_refund", reporting_category="charge_failure")
+    record([back])
+    (said,) = check_books()
+    assert said.startswith(back["id"])
+
+
+def test_a_fee_for_a_charge_in_another_currency_is_a_fee_and_no_conversion() -> None:
+    charge = Story(Payment(id="pay_of_nobody", amount_minor=5000, currency="eur")).charge()
+    record([movement(charge, -30, type="stripe_fee", reporting_category="fee", currency="usd")])
+    assert {t.amount_minor for t in Transfer.objects.all()} == {30}
+    assert ledger.balance("fees:usd") == 30
+
+
 def payout(status: str, **fields: Any) -> Json:
     return {
         "id": "po_1", "object": "payout", "amount": 2397, "currency": "usd", "status": status, "automatic": True,
@@ -347,7 +372,9 @@ def test_moments_are_read_as_operators_write_them() -> None:
     assert read_moment("30d", now=now) == datetime(2026, 10, 22, 8, tzinfo=UTC)
     assert read_moment("90m", now=now) == datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
     assert read_moment("2026-11-01", now=now) == datetime(2026, 11, 1, tzinfo=UTC)
-    assert read_moment("2026-11-01T08:00+02:00", now=now) == datetime(2026, 11, 1, 6, tzinfo=UTC)
+    offset = read_moment("2026-11-01T08:00+02:00", now=now)
+    assert offset == datetime(2026, 11, 1, 6, tzinfo=UTC)
+    assert f"{offset:%H:%M}" == "06:00"  # what is told is UTC too
 
 
 @pytest.mark.parametrize(("since", "until"), [("yesterday", "now"), ("1d", "2d"), ("", "now"), ("1d", "99999999d")])

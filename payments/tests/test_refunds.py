@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from accounts.tests.factories import UserFactory
 from conventions.errors import DomainError
 from donations.models import Donation
 from donations.tests.factories import payment_of, pending_donation
-from payments.errors import NotRefundable, RefundTooLarge, StripeRefused, StripeTimeout, StripeUnavailable
+from payments.errors import NotRefundable, PaymentDisputed, RefundTooLarge, StripeRefused, StripeTimeout, StripeUnavailable
 from payments.models import Payment, Refund, StripeCall, Transfer
 from payments.proving import check_books
 from payments.refunds import request_refund, send_refund
@@ -28,17 +27,6 @@ REFUNDS = "http://127.0.0.1:9/v1/refunds"
 FAILURE = {"error": {"type": "api_error", "message": "An unknown error occurred."}}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _one_try(settings: Any) -> None:
-    settings.STRIPE_MAX_NETWORK_RETRIES = 0
-
-
-@pytest.fixture
-def stripe() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as mock:
-        yield mock
 
 
 @pytest.fixture
@@ -103,6 +91,51 @@ def test_an_unpaid_payment_cannot_be_refunded() -> None:
     assert Refund.objects.count() == 0
 
 
+def test_what_a_dispute_has_withdrawn_is_not_refunded_while_it_is_open_nor_when_it_is_lost(
+    stripe: responses.RequestsMock, story: Story
+) -> None:
+    *opened, closed = story.disputed("lost")
+    for events in (opened, [closed]):
+        settle_events(events, source="webhook")
+        assert Payment.objects.get().refundable_minor == 0
+        with pytest.raises(PaymentDisputed, match=r"a dispute has withdrawn \$25\.00\. Only if it is won") as refused:
+            ask(story)
+        assert refused.value.code == "payment_disputed"
+    assert Refund.objects.count() == StripeCall.objects.count() == len(stripe.calls) == 0
+    assert list(check_books()) == []
+
+
+def test_a_dispute_that_is_won_makes_the_payment_refundable_again(story: Story) -> None:
+    settle_events(story.disputed("won"), source="webhook")
+    assert ask(story).amount_minor == 2500
+    assert list(check_books()) == []
+
+
+def test_an_inquiry_that_has_withdrawn_nothing_leaves_all_of_it_refundable(story: Story) -> None:
+    settle_events(story.inquired(900)[:1], source="webhook")
+    assert ask(story).amount_minor == 2500
+
+
+def test_of_a_payment_disputed_in_part_the_rest_is_refundable_less_what_is_on_its_way(story: Story) -> None:
+    settle_events(story.inquired(900), source="webhook")
+    with pytest.raises(RefundTooLarge, match=r"At most \$16\.00 of this payment"):
+        ask(story, 1601)
+    ask(story, 1000)
+    assert ask(story).amount_minor == 600
+    with pytest.raises(PaymentDisputed, match=r"withdrawn \$9\.00"):
+        ask(story)
+    assert list(check_books()) == []
+
+
+def test_a_dispute_of_money_whose_refund_is_on_its_way_leaves_nothing_and_never_less(story: Story) -> None:
+    refund = ask(story, 2000)
+    settle_events(story.disputed("lost"), source="webhook")
+    assert Payment.objects.get().refundable_minor == 0
+    Refund.objects.filter(pk=refund.pk).update(status="canceled", canceled_at=timezone.now())  # as after Stripe's refusal
+    assert Payment.objects.get().refundable_minor == 0
+    assert list(check_books()) == []
+
+
 def test_a_sent_refund_is_booked_at_once_and_its_events_change_nothing(stripe: responses.RequestsMock, story: Story) -> None:
     refund = ask(story, 700)
     stripe.post(REFUNDS, json=story.refund("a", 700, "succeeded", at=50, our_id=refund.pk))
@@ -132,6 +165,19 @@ def test_a_refusal_cancels_the_refund_and_gives_its_amount_free(stripe: response
     assert (refund.status, refund.stripe_id) == ("canceled", None)
     assert (Payment.objects.get().refundable_minor, Transfer.objects.count()) == (2500, 1)
     assert list(check_books()) == []
+
+
+def test_why_stripe_refused_a_refund_is_kept_whatever_it_writes(stripe: responses.RequestsMock, story: Story) -> None:
+    refund = ask(story)
+    message = "No\x00: ada@example.org " + "x" * 9000
+    stripe.post(REFUNDS, json={"error": {"type": "invalid_request_error", "message": message}}, status=400)
+    with pytest.raises(StripeRefused):
+        send_refund(refund)
+    refund.refresh_from_db()
+    call = StripeCall.objects.get(subject_id=refund.pk)
+    assert (refund.status, len(refund.failure_reason), len(call.error)) == ("canceled", 200, 2000)
+    assert refund.failure_reason.startswith("StripeRefused: No: a***@example.org xxx")
+    assert call.error.startswith("stripe_refused: No: a***@example.org xxx")
 
 
 @pytest.mark.parametrize(

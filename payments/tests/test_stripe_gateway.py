@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,17 +15,6 @@ STRIPE = "http://127.0.0.1:9/v1"
 SESSIONS = f"{STRIPE}/checkout/sessions"
 
 pytestmark = pytest.mark.django_db  # every call is counted
-
-
-@pytest.fixture(autouse=True)
-def _one_try(settings: Any) -> None:
-    settings.STRIPE_MAX_NETWORK_RETRIES = 0
-
-
-@pytest.fixture
-def stripe() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as mock:
-        yield mock
 
 
 def error(kind: str, **fields: Any) -> dict[str, Any]:

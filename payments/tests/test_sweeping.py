@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from payments.inbox import Envelope
 from payments.models import Payment, Refund, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.refunds import request_refund
-from payments.settlement import settle_events
+from payments.settlement import settle_events, settle_objects
 from payments.sweeping import sweep
 from payments.tests.stripe_objects import Story
 
@@ -143,6 +144,43 @@ def test_what_shows_no_money_of_ours_is_ignored_in_the_end(monkeypatch: pytest.M
     wait(minutes=16)
     sweep()
     assert (StripeEvent.objects.get().state, Payment.objects.count()) == ("ignored", 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_authorization_captured_in_part_that_part_is_taken_in(order: int, asked: list[str]) -> None:
+    story, _ = stray_payment()
+    intent = story.intent("succeeded") | {"amount": 5000, "amount_received": 900}
+    charge = story.charge() | {"amount": 5000, "amount_captured": 900}
+    events = [story.event("charge.succeeded", charge, 3), story.event("payment_intent.succeeded", intent, 4)]
+    settle(*events[::order])
+    wait(minutes=20)
+    sweep()
+    assert Payment.objects.get().amount_minor == 900
+    assert ledger.balance("unmatched:usd") == 900
+    assert asked == []
+
+
+def test_of_a_fetched_session_too() -> None:
+    story, _ = stray_payment()
+    charge = story.charge() | {"amount": 5000, "amount_captured": 900}
+    intent = story.intent("succeeded") | {"amount": 5000, "amount_received": 900, "latest_charge": charge}
+    session = story.session("complete", "paid") | {"amount_total": 5000, "payment_intent": intent, "client_reference_id": None}
+    settle_objects([session], take_in_unmatched=True)
+    assert Payment.objects.get().amount_minor == 900
+
+
+def test_what_somebody_else_applies_meanwhile_is_not_ignored_and_taken_in_later(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story, _ = stray_payment()
+    settle(story.event("payment_intent.succeeded", story.intent("succeeded"), 4))
+    wait(minutes=20)
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeping.inbox, "lock", lambda *_, **__: [])  # what SKIP LOCKED answers then
+        sweeping._take_in_unmatched(Counter())
+    assert (StripeEvent.objects.get().state, Payment.objects.count()) == ("parked", 0)
+    sweeping._take_in_unmatched(Counter())
+    assert (StripeEvent.objects.get().state, ledger.balance("unmatched:usd")) == ("applied", 900)
 
 
 def old_session(number: int, **fields: Any) -> Story:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -33,13 +32,6 @@ from payments.tests.test_sweeping import old_session, settle, stray_payment, wai
 
 STRIPE = "http://127.0.0.1:9/v1"
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def stripe(settings: Any) -> Iterator[responses.RequestsMock]:
-    settings.STRIPE_MAX_NETWORK_RETRIES = 0
-    with responses.RequestsMock(assert_all_requests_are_fired=True) as mock:
-        yield mock
 
 
 @pytest.fixture
@@ -103,6 +95,18 @@ def test_money_that_shows_itself_is_posted_while_another_event_cannot_be_looked_
         ("payment_intent.succeeded", "applied"),
         ("refund.created", "parked"),
     ]
+
+
+def test_what_is_logged_of_an_event_that_cannot_be_looked_at_names_nobody(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    story, _ = stray_payment()
+    failed = story.event("checkout.session.async_payment_failed", story.session("complete", "unpaid"), 5)
+    settle(failed)
+    wait(minutes=20)
+    monkeypatch.setattr(stripe_gateway, "retrieve_intent", down)
+    sweep()
+    said = "\n".join(record.getMessage() for record in caplog.records if record.name == "payments.sweeping")
+    assert failed.id in said
+    assert "Ada" not in said
 
 
 def test_events_that_cannot_be_looked_at_do_not_stand_before_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

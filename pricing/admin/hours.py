@@ -17,10 +17,10 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.audited_admin import staff_of
+from conventions.admin_showing import change_url, link, moment, pill
 from conventions.errors import DomainError
 from payments.admin.acting import may
 from payments.admin.lists import ReadOnly
-from payments.admin.showing import change_url, link, moment, pill
 from pricing.admin.purchases import people_matching
 from pricing.hour_amounts import hours_text
 from pricing.hours import reverse as give_back

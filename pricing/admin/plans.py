@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from rest_framework.serializers import ValidationError as RefusedText
 
 from accounts.audited_admin import AuditedAdmin
+from conventions.admin_showing import pill
 from conventions.errors import InvalidInput
 from conventions.serializers import refuse_control_characters
-from payments.admin.showing import pill
 from payments.money import Money, check_currency
 from pricing.hour_amounts import hours_text, parse_hours
 from pricing.models import PlanPrice, PricingPlan, Product

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import link, list_url, moment, pill, pretty
 from payments.admin import finding
 from payments.admin.lists import ChoiceFilter, CurrencyFilter, ReadOnly
 from payments.admin.mirror import dashboard_link
-from payments.admin.showing import link, list_url, moment, pill, pretty
 from payments.models import Payment
 from pricing.hour_amounts import hours_text
 from pricing.models import HourLot, PricingPlan, PurchaseTransaction, Student, Subscription

@@ -19,11 +19,11 @@ from django.utils.safestring import SafeString
 
 from accounts.audited_admin import staff_of
 from accounts.models import User
+from conventions.admin_showing import change_url, link, list_url, moment, pill
 from conventions.errors import Conflict, DomainError, InvalidInput
 from payments.admin.acting import may
 from payments.admin.evidence import Table
 from payments.admin.lists import ReadOnly
-from payments.admin.showing import change_url, link, list_url, moment, pill
 from pricing import hours
 from pricing.admin.hours import lot_state, signed
 from pricing.admin.purchases import people_matching

@@ -11,7 +11,14 @@ from django.utils import timezone
 from conventions.public_ids import IdentifierField, PublicIdField
 from payments.models import Payment
 from payments.money import Money
+from payments.states import ProductState
 from pricing.models.plans import PricingPlan, Product
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def running(self) -> SubscriptionQuerySet:
+        """Those that have not ended, whether or not they are paid."""
+        return self.exclude(state__in=Subscription.ENDED)
 
 
 class Subscription(models.Model):
@@ -28,6 +35,8 @@ class Subscription(models.Model):
         UNPAID = "unpaid"
         PAUSED = "paused"
         CANCELED = "canceled"
+
+    ENDED = frozenset({State.CANCELED, State.INCOMPLETE_EXPIRED})
 
     id = PublicIdField(prefix="subscription")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="subscriptions")
@@ -48,6 +57,8 @@ class Subscription(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="Stripe's time of what is written here.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -78,7 +89,7 @@ class Subscription(models.Model):
 
     @property
     def is_running(self) -> bool:
-        return self.state not in {self.State.CANCELED, self.State.INCOMPLETE_EXPIRED}
+        return self.state not in self.ENDED
 
     @property
     def is_changing(self) -> bool:
@@ -105,13 +116,7 @@ class Subscription(models.Model):
 class PurchaseTransaction(models.Model):
     """A plan or product bought by one payment, with a snapshot of what was promised. Its state follows the payment."""
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        PAID = "paid"
-        REFUNDED = "refunded"
-        PARTIALLY_REFUNDED = "partially_refunded"
-        DISPUTED = "disputed"
-        ABANDONED = "abandoned"
+    State = ProductState
 
     id = PublicIdField(prefix="purchase")
     plan = models.ForeignKey(PricingPlan, models.PROTECT, null=True, blank=True, related_name="purchases")

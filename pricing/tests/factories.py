@@ -10,8 +10,8 @@ from payments import checkout, ledger
 from payments.models import LedgerAccount, Payment
 from payments.money import Money
 from pricing.hours import adjust
-from pricing.models import HourLot, PlanPrice, PricingPlan, PurchaseTransaction
-from pricing.purchasing import revenue_account
+from pricing.models import HourLot, PlanPrice, PricingPlan
+from pricing.purchasing import insert_purchase, revenue_account
 
 BASIC = Money(7500, "eur")
 
@@ -37,19 +37,8 @@ def pending_purchase(plan: PricingPlan, *, user: User | None = None, email: str 
         user=user,
         customer_email=user.email if user else email,
     )
-    purchase = PurchaseTransaction.objects.create(
-        plan=plan,
-        user=user,
-        email=payment.customer_email,
-        payment=payment,
-        amount_minor=price.amount_minor,
-        currency=price.currency,
-        name=plan.name,
-        hours_hundredths=plan.hours_hundredths,
-        validity_days=plan.validity_days,
-    )
-    payment.subject_id = purchase.pk
-    payment.save(update_fields=["subject_id"])
+    promised = {"hours_hundredths": plan.hours_hundredths, "validity_days": plan.validity_days}
+    insert_purchase(payment, plan=plan, name=plan.name, **promised)
     return payment
 
 

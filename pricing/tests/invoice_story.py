@@ -15,7 +15,7 @@ from payments.inbox import Envelope, open_envelope
 from payments.models import LedgerAccount, Payment
 from payments.tests.stripe_objects import BORN
 from pricing.models import PricingPlan, PurchaseTransaction, Subscription
-from pricing.purchasing import revenue_account
+from pricing.purchasing import insert_purchase, revenue_account
 from pricing.subscribing import metadata_of
 
 MONTH_S = 30 * 86_400
@@ -31,19 +31,7 @@ def pending_subscription(plan: PricingPlan, *, user: User) -> Subscription:
         purpose="plan", destination=account, money=price.money, via=Payment.Via.INTENT, user=user, customer_email=user.email
     )
     subscription = Subscription.objects.create(user=user, plan=plan, currency=price.currency)
-    purchase = PurchaseTransaction.objects.create(
-        plan=plan,
-        subscription=subscription,
-        user=user,
-        email=user.email,
-        payment=payment,
-        amount_minor=price.amount_minor,
-        currency=price.currency,
-        name=plan.name,
-        hours_hundredths=plan.hours_hundredths,
-    )
-    payment.subject_id = purchase.pk
-    payment.save(update_fields=["subject_id"])
+    insert_purchase(payment, plan=plan, subscription=subscription, name=plan.name, hours_hundredths=plan.hours_hundredths)
     return subscription
 
 

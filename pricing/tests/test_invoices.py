@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.tests.factories import UserFactory
-from payments.checks import followers_follow
+from payments import ledger, stripe_gateway
 from payments.inbox import Envelope
 from payments.models import Payment, StripeEvent, Transfer
 from payments.money import Money
 from payments.proving import check_books
 from payments.settlement import settle_events, settle_objects
+from payments.sweeping import sweep
 from pricing.following import learn
 from pricing.models import HourLot, HourMovement, PricingPlan, PurchaseTransaction, RenewalFailure, Subscription
 from pricing.subscribing import metadata_of
@@ -49,6 +50,31 @@ def end_of(story: InvoiceStory) -> tuple[object, ...]:
     when = (payment.period_end, lot.expires_at) == (datetime.fromtimestamp(story.period_end, tz=UTC),) * 2
     paid = payment.paid_at == datetime.fromtimestamp(story.at + 3, tz=UTC)
     return payment.status, payment.purchase.state, ids, when, paid, lot.granted_hundredths, lot.remaining_hundredths
+
+
+def test_what_is_paid_outside_of_stripe_is_no_money_at_stripe_and_grants_nothing(plan: PricingPlan) -> None:
+    story = InvoiceStory(running(plan), month=1)
+    by_hand = story.invoice_payment() | {"payment": {"type": "payment_record", "payment_record": "pr_1"}}
+    settle(story.event("invoice.paid", story.invoice(), 5), story.event("invoice_payment.paid", by_hand, 5))
+    assert Payment.objects.get(invoice=story.invoice_id).status == "open"
+    assert (ledger.balance("stripe:eur"), HourLot.objects.count()) == (5600, 1)
+    assert list(check_books()) == []
+
+
+def test_renewal_of_which_only_the_invoice_was_told_is_asked_for_after_a_day(
+    plan: PricingPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = InvoiceStory(running(plan), month=1)
+    settle(story.event("invoice.paid", story.invoice(), 5))
+    whole = story.invoice(payments={"data": [story.invoice_payment()]})
+    monkeypatch.setattr(stripe_gateway, "retrieve_invoice", {story.invoice_id: whole}.__getitem__)
+    sweep()
+    assert Payment.objects.get(invoice=story.invoice_id).status == "open"
+    Payment.objects.filter(invoice=story.invoice_id).update(created_at=timezone.now() - timedelta(hours=25))
+    sweep()
+    payment = Payment.objects.get(invoice=story.invoice_id)
+    assert (payment.status, payment.payment_intent) == ("paid", story.intent_id)
+    assert (ledger.balance("stripe:eur"), HourLot.objects.count()) == (11_200, 2)
 
 
 def test_every_order_of_a_renewals_events_ends_in_the_same_rows(plan: PricingPlan) -> None:
@@ -204,14 +230,6 @@ def test_the_beginning_told_late_does_not_undo_what_stripe_answered(plan: Pricin
     settle(story.event("customer.subscription.updated", story.subscription("past_due"), 2))
     subscription.refresh_from_db()
     assert subscription.state == "past_due"
-
-
-@pytest.mark.parametrize(
-    ("module", "problem"), [("pricing.following", []), ("pricing.errors", ["payments.E006"]), ("pricing.no", ["payments.E005"])]
-)
-def test_a_follower_that_cannot_follow_is_named_at_the_start(settings: Any, module: str, problem: list[str]) -> None:
-    settings.STRIPE_FOLLOWERS = {"invoice.paid": module}
-    assert [found.id for found in followers_follow()] == problem
 
 
 def test_a_subscription_that_is_not_ours_is_left_alone(plan: PricingPlan) -> None:

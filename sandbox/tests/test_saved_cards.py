@@ -239,3 +239,38 @@ def test_portal_of_another_customer_ends_nothing(client: stripe.StripeClient, co
     portal = client.v1.billing_portal.sessions.create({"customer": stranger})
     answer = control.http.post(portal.url, data={"act": "cancel", "subscription": waiting.id}, timeout=20)
     assert (answer.status_code, client.v1.subscriptions.retrieve(waiting.id).cancel_at_period_end) == (404, False)
+
+
+def test_nothing_can_be_done_with_a_deleted_customer(client: stripe.StripeClient, customer: str) -> None:
+    """https://docs.stripe.com/api/customers/delete: what names it afterwards is told that there is none; looked at by its id
+    it is shown as deleted."""
+    method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer}).id
+    gone: Any = {"id": customer, "object": "customer", "deleted": True}
+    assert plain(client.v1.customers.delete(customer)) == gone
+    assert types_of(client)[-2:] == ["payment_method.detached", "customer.deleted"]
+    event = client.v1.events.list({"type": "customer.deleted"}).data[0]
+    assert plain(event.data.object)["id"] == customer
+    assert (client.v1.payment_methods.retrieve(method).customer, plain(client.v1.customers.retrieve(customer))) == (None, gone)
+    intent: Any = {"amount": 500, "currency": "usd", "customer": customer}
+    charge: Any = {**intent, "payment_method": method, "confirm": True, "off_session": True}
+    later: list[tuple[int, Any]] = [
+        (400, lambda: client.v1.payment_intents.create(intent)),
+        (400, lambda: client.v1.payment_intents.create(charge)),
+        (400, lambda: set_up(client, customer, "pm_card_visa")),
+        (400, lambda: client.v1.payment_methods.attach("pm_card_visa", {"customer": customer})),
+        (400, lambda: client.v1.billing_portal.sessions.create({"customer": customer})),
+        (404, lambda: client.v1.customers.update(customer, {"name": "Eve"})),
+        (404, lambda: client.v1.customers.delete(customer)),
+    ]
+    for status, call in later:
+        with pytest.raises(stripe.InvalidRequestError) as caught:
+            call()
+        assert (caught.value.http_status, caught.value.code, customer in str(caught.value)) == (status, "resource_missing", True)
+    assert client.v1.payment_intents.list().data == []
+
+
+def test_the_key_of_a_deleted_customer_answers_with_that_one_and_another_makes_a_new_one(client: stripe.StripeClient) -> None:
+    made = [client.v1.customers.create({"name": "Ada"}, {"idempotency_key": "org:1"}).id]
+    client.v1.customers.delete(made[0])
+    made += [client.v1.customers.create({"name": "Ada"}, {"idempotency_key": key}).id for key in ("org:1", "org:2")]
+    assert (made[1] == made[0], made[2] == made[0]) == (True, False)

@@ -13,6 +13,8 @@ const STATES = {
   abandoned: "Not completed",
 };
 
+const NONE = "–";
+
 const leaving = document.getElementById("delete-form");
 const portal = document.getElementById("portal-form");
 
@@ -79,7 +81,13 @@ function giftRow(gift) {
   if (gift.state === "partially_refunded") state.textContent += `: ${money(gift.refunded_amount, gift.currency)}`;
   const amount = money(gift.amount, gift.currency);
   const receipt = receiptLink(gift.receipt_url, `Receipt of ${amount} to ${gift.campaign_title}`);
-  line.append(day(gift.paid_at || gift.created_at), cell(campaign), number(amount), cell(state), cell(receipt));
+  line.append(
+    day(gift.paid_at || gift.created_at),
+    cell(campaign, "what"),
+    cell(amount, "number amount"),
+    cell(state, "state"),
+    cell(receipt, "receipt"),
+  );
   return line;
 }
 
@@ -89,11 +97,11 @@ function purchaseRow(purchase) {
   const amount = money(purchase.amount, purchase.currency);
   line.append(
     day(purchase.paid_at || purchase.created_at),
-    cell(purchase.name),
-    number(Number(purchase.hours) ? shortHours(purchase.hours) : "–"),
-    number(amount),
-    cell(stateBadge(purchase.state, { paid: "Paid" })),
-    cell(receiptLink(purchase.receipt_url, `Receipt of ${amount} for ${purchase.name}`)),
+    cell(purchase.name, "what"),
+    cell(Number(purchase.hours) ? shortHours(purchase.hours) : NONE, "number hours"),
+    cell(amount, "number amount"),
+    cell(stateBadge(purchase.state, { paid: "Paid" }), "state"),
+    cell(receiptLink(purchase.receipt_url, `Receipt of ${amount} for ${purchase.name}`), "receipt"),
   );
   return line;
 }
@@ -104,7 +112,8 @@ function sessionRow(session) {
   const reference = document.createElement("span");
   reference.textContent = session.session_reference;
   if (session.reversed_at) reference.append(" ", badge("Taken back", false));
-  line.append(day(session.created_at), cell(reference), number(session.reversed_at ? "0" : shortHours(session.hours)));
+  const used = session.reversed_at ? "0" : shortHours(session.hours);
+  line.append(day(session.created_at), cell(reference, "what"), cell(used, "number hours"));
   return line;
 }
 
@@ -122,24 +131,20 @@ function badge(text, isGood) {
 }
 
 function receiptLink(address, label) {
-  if (!/^https?:\/\//.test(address || "")) return "–";
+  if (!/^https?:\/\//.test(address || "")) return NONE;
   const link = Object.assign(document.createElement("a"), { href: address, textContent: "Receipt", rel: "noopener", target: "_blank" });
   link.setAttribute("aria-label", label);
   return link;
 }
 
 function day(iso) {
-  return cell(timeElement(iso));
+  return cell(timeElement(iso), "when");
 }
 
-function number(text) {
-  const made = cell(text);
-  made.className = "number";
-  return made;
-}
-
-function cell(content) {
+/** A cell of the table. `name` places it where a phone shows the row as two or three lines (site.css). */
+function cell(content, name) {
   const made = document.createElement("td");
+  made.className = content === NONE ? `${name} none` : name;
   made.append(content);
   return made;
 }

@@ -39,7 +39,9 @@ def test_staff_finds_a_payment_by_its_intent_and_refunds_a_part(tab: Page, live:
     expect(tab.locator(".messagelist li")).to_have_count(1)
     [at_stripe] = live.sandbox.objects("refund")
     expect(tab.locator(".messagelist li")).to_have_text(f"Refunded $10.50: {at_stripe['id']}.")
-    expect(tab.locator("dl.figures dd")).to_have_text(["$25.00", "paid", "$10.50", "$0.00", "$14.50", "$14.50"])
+    expect(tab.locator("dl.figures dd")).to_have_text(
+        ["$25.00", "paid partially refunded", "$10.50", "$0.00", "$14.50", "$14.50"]
+    )
     live.flush()
     assert (at_stripe["amount"], at_stripe["payment_intent"]) == (1050, paid["payment_intent"]["id"])
     assert [(one.amount_minor, one.status, one.note) for one in Refund.objects.all()] == [

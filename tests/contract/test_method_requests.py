@@ -80,7 +80,7 @@ def test_what_is_gone_at_stripe_is_looked_at(live: Live, calls: Recording, admin
     look = "GET /v1/payment_methods/{} 200"
     assert made(calls, after=before) == [
         "POST /v1/payment_methods/{}/detach 400", look, "POST /v1/customers/{} 400",  # what became the default: not told
-        "POST /v1/customers/{} 400", look,
+        "POST /v1/customers/{} 400", "GET /v1/customers/{} 200", look,  # is it the customer that is gone, or the method?
     ]  # fmt: skip
     assert live.get(METHODS, token=admin, organization_id=Organization.objects.get().pk) == {"payment_methods": []}
 
@@ -90,9 +90,23 @@ def test_the_sweep_asks_for_the_list_and_the_default(live: Live, calls: Recordin
     before = len(calls.calls)
     live.sweep()
     told = "POST /v1/customers/{} 200"
-    assert made(calls, after=before) == ["GET /v1/payment_methods 200", "GET /v1/customers/{} 200", told]
+    assert made(calls, after=before) == ["GET /v1/customers/{} 200", "GET /v1/payment_methods 200", told]
     live.sweep()
     assert len(calls.calls) == before + 3
+
+
+def test_a_deleted_customer_costs_one_look_and_a_new_one(live: Live, calls: Recording, admin: str) -> None:
+    set_up(live, admin)
+    before = len(calls.calls)
+    live.sandbox.post("misbehaviour", act="drop", share=1, types=["customer.deleted"])
+    live.sandbox.stripe("DELETE", f"/v1/customers/{Organization.objects.get().stripe_customer}")
+    set_up(live, admin)
+    create = "POST /v1/setup_intents"
+    anew = [f"{create} 400", "GET /v1/customers/{} 200", "POST /v1/customers 200", f"{create} 200"]
+    assert made(calls, after=before) == anew
+    set_up(live, admin)
+    assert made(calls, after=before + 4) == [f"{create} 200"]
+    assert sent(calls, before + 3)["customer"] == [Organization.objects.get().stripe_customer]
 
 
 # -- the sandbox ------------------------------------------------------------------------------------

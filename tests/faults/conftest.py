@@ -7,12 +7,11 @@ import hmac
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import pytest
 import requests
 from django.db import connection
 
-from tests.faults.cluster import wait_until_ready
 from tests.live import NO_LIMITS, ROOT, WEBHOOK_SECRET, Sandbox
+from tests.sandbox_process import free_port, started_sandbox
 
 WEBHOOK = "/api/payments/stripe/webhook"
 
@@ -31,11 +30,6 @@ def signed(body: bytes, *, secret: str = WEBHOOK_SECRET, at: float | None = None
     """The Stripe-Signature header of a body, stamped `at` (now)."""
     stamp = int(time.time() if at is None else at)
     return f"t={stamp},v1={hmac.new(secret.encode(), f'{stamp}.'.encode() + body, hashlib.sha256).hexdigest()}"
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
 
 
 def database_url() -> str:
@@ -115,17 +109,11 @@ def environment(sandbox: Sandbox, **more: str) -> dict[str, str]:
 @contextmanager
 def own_sandbox() -> Iterator[Sandbox]:
     """A sandbox that no other test has registered an endpoint with."""
-    port = free_port()
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--seed", "11"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_until_ready(f"http://127.0.0.1:{port}/_sandbox/healthz")
-            running = Sandbox(f"http://127.0.0.1:{port}")
-            running.forget()
-            yield running
-            running.http.close()
-        finally:
-            process.terminate()
+    with started_sandbox("--seed", "11") as url:
+        running = Sandbox(url)
+        running.forget()
+        yield running
+        running.http.close()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from donations.models import Donation
 from donations.tests.factories import CampaignFactory
 from payments.models import Payment, Transfer
 from payments.settlement import settle_objects
-from tests.faults.working import run_worker
 from tests.live import Sandbox
+from tests.working import run_worker
 
 AMOUNT_MINOR = 2500
 

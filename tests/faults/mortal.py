@@ -36,7 +36,7 @@ from conventions import tenancy
 PRELOADED = (
     "config.wsgi",
     "config.urls",
-    "tests.faults.working",
+    "tests.working",
     "payments.sweeping",
     "payments.refunds",
     "donations.fulfilment",
@@ -134,7 +134,7 @@ def serve(listener: socket.socket, fate: Fate, order: dict[str, Any]) -> None:
 
 def work(listener: socket.socket, fate: Fate, order: dict[str, Any]) -> None:
     """The background tasks that are ready, as `manage.py db_worker --batch` does them."""
-    from tests.faults.working import run_worker
+    from tests.working import run_worker
 
     run_worker()
 

@@ -17,8 +17,8 @@ from payments.proving import check_books
 from payments.sweeping import sweep
 from tests.faults.conftest import Mortal, latest_event
 from tests.faults.gifts import Given, paid_at_stripe, settled
-from tests.faults.working import run_worker
 from tests.live import Sandbox
+from tests.working import run_worker
 
 pytestmark = pytest.mark.xdist_group("faults-crashes")
 GIVE = "/api/donations/create-checkout-session/"

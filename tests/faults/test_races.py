@@ -37,8 +37,8 @@ from payments.settlement import settle_events
 from payments.tests.stripe_objects import Story
 from tests.faults.conftest import WEBHOOK, latest_event, signed
 from tests.faults.gifts import paid_at_stripe, settled
-from tests.faults.working import run_worker
 from tests.live import Sandbox
+from tests.working import run_worker
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from django.db import connection  # noqa: F401  skipif's condition names it
 
-from accounts.models import Role, User
+from accounts.models import Organization, Role, User
 from conventions import tenancy
 from conventions.errors import NotFound
 from payments import stripe_gateway
+from payments.errors import StripeRefused
 from payments.inbox import Envelope
 from payments.settlement import settle_events
 from tests.faults.test_races import at_once
 from wallets import expiring_cards, methods, refreshing_methods
-from wallets.models import Notice, PaymentMethod
+from wallets.models import Notice, PaymentMethod, Wallet
 from wallets.tests.card_story import CardStory
-from wallets.tests.factories import join, make_organization
+from wallets.tests.factories import join, make_organization, make_wallet
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -137,3 +138,55 @@ def test_many_sweeps_at_once_tell_of_a_card_once(admin: User, story: CardStory, 
     monkeypatch.setattr(expiring_cards, "TELL_BEFORE", expiring_cards.timedelta(days=366))
     assert sum(at_once([partial(swept, expiring_cards.sweep)] * 16, threads=16)) == 1
     assert Notice.objects.count() == 1
+
+
+# -- a customer that was deleted at Stripe ------------------------------------------------------------------
+class MakesCustomers(Remembering):
+    """Stripe after it deleted the organization's customer: one new customer for each key, and nothing for the old one."""
+
+    def __init__(self, gone: str) -> None:
+        super().__init__()
+        self.gone = gone
+        self.made: dict[str, str] = {}
+
+    def create(self, operation: str, params: dict[str, Any], *, idempotency_key: str) -> dict[str, Any]:
+        if params.get("customer") == self.gone:
+            refused = StripeRefused(f"No such customer: '{self.gone}'")
+            refused.code = "resource_missing"
+            raise refused
+        with self.guard:
+            new = self.made.setdefault(idempotency_key, f"{operation.partition('.')[0]}_{len(self.made)}")
+        return {"id": new, "client_secret": "x", "customer": params.get("customer")}
+
+
+def test_many_who_find_out_at_once_that_a_customer_is_gone_make_one(
+    admin: User, story: CardStory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe = MakesCustomers(story.customer)
+    monkeypatch.setattr(stripe_gateway, "create", stripe.create)
+    monkeypatch.setattr(stripe_gateway, "retrieve", lambda kind, key: {"id": key, "deleted": key == stripe.gone})
+    organization = Organization.objects.get()
+    wallet = make_wallet(organization)
+    rule = {"top_up_below_minor": 2_000, "top_up_amount_minor": 5_000, "top_up_daily_limit_minor": 50_000}
+    Wallet.objects.update(**rule)
+
+    def set_up() -> str:
+        with tenancy.only(user=admin.pk, organization=organization.pk):
+            own = Organization.objects.get(pk=organization.pk)
+            return str(methods.set_up(organization=own, idempotency=None)["customer"])
+
+    deleted = story.customer_deleted(at=600)
+    acts: list[Callable[[], Any]] = [set_up] * 24 + [partial(delivered, deleted)] * 4
+    acts += [
+        partial(delivered, event) for at in range(4) for event in (story.attached(f"late{at}", at=at), story.chosen("c1", at=at))
+    ]
+    answers = at_once(acts, threads=16)
+    [customer] = [new for key, new in stripe.made.items() if "customers.create" in key]
+    organization.refresh_from_db()
+    wallet.refresh_from_db()
+    assert ({str(one) for one in answers[:24]}, organization.stripe_customer) == ({customer}, customer)
+    assert (PaymentMethod.objects.filter(detached_at=None).count(), PaymentMethod.objects.filter(is_default=True).count()) == (
+        0,
+        0,
+    )
+    assert (wallet.tops_up_by_itself, Notice.objects.count()) == (False, 1)

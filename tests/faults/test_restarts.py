@@ -24,9 +24,10 @@ from payments.models import Payment, StripeEvent, Transfer
 from payments.proving import check_books
 from payments.sweeping import sweep
 from tests.faults import cluster as clusters
-from tests.faults.conftest import environment, free_port, own_sandbox
-from tests.faults.working import run_worker
+from tests.faults.conftest import environment, own_sandbox
 from tests.live import WEBHOOK_SECRET, Sandbox
+from tests.sandbox_process import free_port
+from tests.working import run_worker
 
 pytestmark = [
     pytest.mark.postgres,

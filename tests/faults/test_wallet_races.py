@@ -78,7 +78,7 @@ def test_of_capture_and_release_at_once_one_happens() -> None:
 
         acts = [
             lambda held=held: ended(lambda: holding.capture(hold_id=held.pk, money=None, actor=None)),
-            lambda held=held: ended(lambda: holding.release(hold_id=held.pk)),
+            lambda held=held: ended(lambda: holding.release(hold_id=held.pk, reason="not needed", actor=None)),
         ]
         assert sorted(at_once(acts, threads=2)) == [False, True]
     captured = WalletHold.objects.filter(state="captured").count()

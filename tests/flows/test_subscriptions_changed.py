@@ -11,7 +11,7 @@ from payments.models import Payment
 from payments.money import Money
 from pricing.models import HourMovement, PlanPrice, PricingPlan, PurchaseTransaction, Subscription
 from pricing.tests.factories import make_plan
-from tests.flows.test_subscriptions import SUBSCRIPTION, begin, confirm, counts, granted, monthly, pass_time, subscribed
+from tests.flows.test_subscriptions import HOUR_S, SUBSCRIPTION, begin, confirm, counts, granted, monthly, pass_time, subscribed
 from tests.live import Live
 
 
@@ -40,6 +40,22 @@ def test_resuming_before_the_end_goes_on(live: Live, token: str) -> None:
     assert act(live, token, subscription, "resume")["cancel_at_period_end"] is False
     pass_time(live)
     assert (Subscription.objects.get().state, granted()) == ("active", [400, 400])
+
+
+def test_no_plan_is_changed_while_the_invoice_of_a_new_month_is_a_draft(live: Live, token: str) -> None:
+    """It bills the old price; the hours are those that stand in the metadata when it is finalized, an hour later."""
+    cheap, dear = monthly(100, Money(500, "eur")), monthly(4000, Money(90_000, "eur"))
+    subscription = subscribed(live, token, cheap)
+    [theirs] = live.sandbox.objects("subscription")
+    period = theirs["items"]["data"][0]
+    live.sandbox.advance(period["current_period_end"] - period["current_period_start"] + 300)
+    live.flush()
+    assert [one["status"] for one in live.sandbox.objects("invoice")] == ["paid", "draft"]
+    assert act(live, token, subscription, "change_plan", 409, plan_id=dear.pk)["code"] == "month_turning"
+    pass_time(live, 2 * HOUR_S)
+    assert sorted(Payment.objects.values_list("amount_minor", flat=True)) == [500, 500]
+    assert granted() == [100, 100]
+    act(live, token, subscription, "change_plan", plan_id=dear.pk)
 
 
 def test_another_plan_counts_from_the_next_month_on(live: Live, token: str) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import Membership, Role, User
 from tests.faults.conftest import environment
 from tests.live import ROOT, Live
-from tests.telegram_stub import NAME, TOKEN, TelegramStub
+from tests.telegram_stub import NAME, TOKEN, Refusal, TelegramStub
 from wallets.models import TelegramCode, TelegramLink, TelegramUpdate
 from wallets.tests.factories import make_organization, make_wallet
 
@@ -307,7 +307,7 @@ def test_a_bot_that_starts_again_answers_what_came_meanwhile_and_nothing_twice(
 
 @pytest.mark.parametrize(
     ("token", "told"),
-    [("", "TELEGRAM_BOT_TOKEN is not set"), (TOKEN[:-1] + "x", "Telegram knows no bot with this TELEGRAM_BOT_TOKEN.")],
+    [("", "TELEGRAM_BOT_TOKEN is not set"), (TOKEN[:-1] + "x", "Telegram refuses TELEGRAM_BOT_TOKEN")],
     ids=["none", "another's"],
 )
 def test_without_a_good_token_the_command_says_what_to_set(live: Live, bot_env: dict[str, str], token: str, told: str) -> None:
@@ -315,3 +315,27 @@ def test_without_a_good_token_the_command_says_what_to_set(live: Live, bot_env: 
     env = bot_env | {"TELEGRAM_BOT_TOKEN": token}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, told in done.stderr, TOKEN[:-1] in done.stderr + done.stdout) == (2, True, False), done.stderr
+
+
+@pytest.mark.parametrize("refusal", [(401, "Unauthorized"), (404, "Not Found")], ids=["revoked", "deleted"])
+def test_a_token_that_is_refused_while_the_bot_runs_ends_it_with_a_clear_message(
+    live: Live, stub: TelegramStub, running: Bot, chat: int, refusal: tuple[int, str]
+) -> None:
+    stub.ask(chat, "one")
+    assert running.process is not None
+    before = len(running.log.read_text())
+    stub.refusals += [Refusal("getUpdates", *refusal)] * 3
+    stub.say(chat, "two")  # ends the poll that waits
+    status, running.process = running.process.wait(timeout=30), None
+    log = running.log.read_text()[before:]
+    assert (status, "Telegram refuses TELEGRAM_BOT_TOKEN" in log, "Traceback" in log, TOKEN in log) == (2, True, False, False)
+    assert len(stub.sent_to(chat)) == 2  # what had come before was answered
+    assert len(stub.refusals) == 2  # asked once, and not again
+
+
+def test_a_bot_that_only_cannot_reach_telegram_goes_on(live: Live, stub: TelegramStub, running: Bot, chat: int) -> None:
+    stub.ask(chat, "one")
+    stub.refusals += [Refusal("getUpdates", 502, "Bad Gateway")]
+    assert stub.ask(chat, "two").startswith(NOT_LINKED)
+    assert stub.ask(chat, "three").startswith(NOT_LINKED)
+    assert (running.process is not None and running.process.poll(), stub.refusals) == (None, [])

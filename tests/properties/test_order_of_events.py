@@ -35,6 +35,7 @@ STORIES: dict[str, Callable[[Story], list[Envelope]]] = {
     "dispute won": lambda s: s.succeeded() + s.disputed("won"),
     "dispute lost": lambda s: s.succeeded() + s.disputed("lost"),
     "partial refund, then dispute lost": lambda s: s.succeeded() + s.refunded("a", 700, at=100, in_all=700) + s.disputed("lost"),
+    "inquiry, then dispute of a part": lambda s: s.succeeded() + s.inquired(1000),
     "delayed success": lambda s: s.delayed(succeeds=True),
     "delayed failure": lambda s: s.delayed(succeeds=False),
     "expiry": lambda s: s.expired(),
@@ -49,6 +50,7 @@ ENDS: dict[str, tuple[str, str, int, int, int, int]] = {
     "dispute won": ("paid", "paid", 2500, 1, 1, 3),
     "dispute lost": ("paid", "disputed", 0, 1, 1, 2),
     "partial refund, then dispute lost": ("paid", "disputed", -700, 1, 1, 3),
+    "inquiry, then dispute of a part": ("paid", "disputed", 1500, 1, 1, 2),
     "delayed success": ("paid", "paid", 2500, 1, 1, 1),
     "delayed failure": ("failed", "pending", 0, 0, 0, 0),
     "expiry": ("canceled", "abandoned", 0, 0, 0, 0),
@@ -61,7 +63,7 @@ def rows(payment_id: str) -> dict[str, Any]:
     return {
         "payment": list(Payment.objects.values_list(*PAYMENT_COLUMNS)),
         "refunds": sorted(Refund.objects.values_list("amount_minor", *REFUND_COLUMNS), key=str),
-        "disputes": sorted(Dispute.objects.values_list("stripe_id", "amount_minor", *DISPUTE_COLUMNS), key=str),
+        "disputes": sorted(Dispute.objects.values_list("stripe_id", *DISPUTE_COLUMNS), key=str),
         "transfers": sorted(
             (key.replace(payment_id, "pay"), debit, credit, amount, source)
             for key, debit, credit, amount, source in Transfer.objects.values_list(

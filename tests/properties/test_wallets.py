@@ -46,6 +46,7 @@ ENDS = {
     "dispute won": (1_500, 0),
     "dispute lost": (0, 1_000),
     "partial refund, then dispute lost": (0, 1_700),
+    "inquiry, then dispute of a part": (500, 0),
     "delayed success": (1_500, 0),
     "delayed failure": (1_000, 0),
     "expiry": (1_000, 0),
@@ -160,7 +161,7 @@ class Spending(Paying):
 
     @rule(hold=consumes(holds))
     def release(self, hold: WalletHold) -> None:
-        holding.release(hold_id=hold.pk)
+        holding.release(hold_id=hold.pk, reason="not needed", actor=None)
 
     # -- what must hold -----------------------------------------------------------------------------
     def standing(self, wallet: Wallet) -> tuple[int, int]:

@@ -22,9 +22,9 @@ from django.urls import URLPattern, path, reverse
 from accounts.audited_admin import staff_of
 from accounts.models import User
 from conventions.admin_lists import ModelAdmin
+from conventions.admin_showing import change_url
 from conventions.errors import DomainError
 from payments.admin.acting import may
-from payments.admin.showing import change_url
 
 
 class ConfirmForm(forms.Form):

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from accounts.models import User
+from conventions.admin_showing import link, moment, pill
 from payments import ledger
 from payments.admin.lists import ChoiceFilter
-from payments.admin.showing import link, moment, money, pill
+from payments.admin.showing import money
 from payments.models import LedgerAccount
 from wallets.adjusting import adjustments_account, approve, reject
 from wallets.admin.acting import Act, Acting, ConfirmForm, ReasonForm

@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.utils.safestring import SafeString
 
 from accounts.models import Organization
+from conventions.admin_showing import link, moment
 from payments.admin import finding
 from payments.admin.lists import ReadOnly
-from payments.admin.showing import link, moment
 from payments.models import Payment
 from payments.money import Money
 from wallets.models import TopUp, Wallet

@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import link_by_id, moment, pill, pretty
 from payments.admin.lists import ChoiceFilter
-from payments.admin.showing import link_by_id, moment, pill, pretty
 from wallets.admin.lists import OfWallets
 from wallets.models import Notice, NoticeDelivery, PaymentMethod, TopUp
 

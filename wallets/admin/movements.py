@@ -13,14 +13,15 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import User
+from conventions.admin_showing import link, moment, pill
 from conventions.errors import InvalidInput
 from payments.admin.lists import ChoiceFilter, CurrencyFilter
-from payments.admin.showing import link, moment, money, pill
+from payments.admin.showing import money
 from payments.models import Payment, Transfer
 from payments.money import Money
+from wallets import holding, spending
 from wallets.admin.acting import Act, Acting, ReasonForm
 from wallets.admin.lists import OfWallets
-from wallets.giving_back import give_hold_back, give_spend_back
 from wallets.models import SpendReversal, TopUp, WalletHold, WalletSpend
 
 GIVE_BACK = "wallets.reverse_walletspend"
@@ -110,7 +111,7 @@ class ReverseForm(ReasonForm):
 
 def _reverse(spent: WalletSpend, actor: User, asked: dict[str, Any]) -> str:
     key = f"staff:{asked['ticket']}"
-    reversal, is_new = give_spend_back(spend_id=spent.pk, money=asked["amount"], reason=asked["reason"], key=key, actor=actor)
+    reversal, is_new = spending.reverse(spend_id=spent.pk, money=asked["amount"], reason=asked["reason"], key=key, actor=actor)
     amount = money(reversal.amount_minor, reversal.currency)
     return f"{amount} went back to the wallet." if is_new else f"{amount} had gone back already; nothing was done twice."
 
@@ -204,7 +205,7 @@ class ReversalAdmin(OfWallets):
 
 # -- holds ----------------------------------------------------------------------------------------------
 def _release(hold: WalletHold, actor: User, asked: dict[str, Any]) -> str:
-    give_hold_back(hold_id=hold.pk, reason=asked["reason"], actor=actor)
+    holding.release(hold_id=hold.pk, reason=asked["reason"], actor=actor)
     return f"{hold.money.display()} went back to the wallet."
 
 

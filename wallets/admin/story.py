@@ -13,8 +13,9 @@ from django.db.models import Model, Sum
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from conventions.admin_showing import link, list_url, moment, pill
 from payments.admin.evidence import Table
-from payments.admin.showing import link, list_url, moment, money, pill
+from payments.admin.showing import money
 from payments.bookkeeping import LEVEL
 from payments.models import Payment, Transfer
 from wallets.admin.adjustments import signed, state_pill

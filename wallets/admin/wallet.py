@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.models import Organization, User
+from conventions.admin_showing import change_url, link, list_url, moment, pill
+from conventions.charts import Chart
 from conventions.errors import InvalidInput
-from payments.admin.showing import change_url, link, list_url, moment, money, pill
+from payments.admin.showing import money
 from payments.money import Money
 from wallets.adjusting import propose
 from wallets.admin import story
@@ -22,7 +26,11 @@ from wallets.admin.lists import OfWallets
 from wallets.admin.movements import WalletCurrencyFilter
 from wallets.amounts import with_amounts
 from wallets.blocking import block, unblock
+from wallets.charting import top_up_charts
 from wallets.models import PaymentMethod, TopUp, Wallet
+from wallets.statistics import of_wallet
+
+DAYS_DRAWN = 30
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -168,6 +176,7 @@ class WalletAdmin(Acting, OfWallets):
                 "subtitle": wallet.pk,
                 "figures": _figures(wallet),
                 "notices": _notices(wallet),
+                "charts": _charts(request, wallet),
                 "settings": _settings(wallet),
                 "tables": story.tables(wallet),
                 "lists": _lists(request, wallet),
@@ -220,6 +229,15 @@ def _figures(wallet: Any) -> list[tuple[str, SafeString | str]]:
     ]
     adjusted_minor = story.adjusted_minor(wallet)
     return [*figures, ("Adjusted in all", signed(adjusted_minor, wallet.currency))] if adjusted_minor else figures
+
+
+def _charts(request: HttpRequest, wallet: Wallet) -> list[Chart]:
+    """Its top-ups of the last days, from the view that its organization's API reads; UTC."""
+    if not request.user.has_perm("wallets.view_topup"):
+        return []
+    today = timezone.now().astimezone(UTC).date()
+    days = [today - timedelta(days=n) for n in range(DAYS_DRAWN - 1, -1, -1)]
+    return top_up_charts(days, of_wallet(wallet, days[0], today), wallet.currency, url=list_url(TopUp, q=wallet.pk))
 
 
 def _notices(wallet: Any) -> list[str]:

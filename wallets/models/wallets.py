@@ -11,6 +11,7 @@ from accounts.models import Organization
 from conventions.public_ids import PublicIdField
 from payments.models import Payment
 from payments.money import Money
+from payments.states import ProductState
 
 
 class Wallet(models.Model):
@@ -96,13 +97,7 @@ class Wallet(models.Model):
 class TopUp(models.Model):
     """One payment into a wallet. Its state follows the payment."""
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        PAID = "paid"
-        REFUNDED = "refunded"
-        PARTIALLY_REFUNDED = "partially_refunded"
-        DISPUTED = "disputed"
-        ABANDONED = "abandoned"
+    State = ProductState
 
     id = PublicIdField(prefix="topup")
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="top_ups")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import close_old_connections
 from telegram import BotCommand, LinkPreviewOptions, Message, Update
-from telegram.error import Conflict
-from telegram.ext import Application, CommandHandler, ContextTypes, Defaults, MessageHandler, filters
+from telegram.error import Conflict, InvalidToken
+from telegram.ext import Application, CommandHandler, ContextTypes, Defaults, ExtBot, MessageHandler, filters
+from telegram.request import HTTPXRequest
 
 from conventions.failures import told
 from wallets.telegram import answering
@@ -21,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LONG_POLL_S = 25
 ANSWER_WITHIN_S = 10
+ANSWERS_AT_ONCE = 8  # handlers run one after another
 # Nobody is answered where others read along.
 PRIVATE = filters.ChatType.PRIVATE & filters.UpdateType.MESSAGE
 MENU = [
@@ -33,18 +38,49 @@ MENU = [
 ]
 
 
+class WatchfulBot(ExtBot[None]):
+    """Notices a token that Telegram takes no more: the library would end its poll, and its process wait for ever."""
+
+    _is_refused = False  # the library lets only such names be set
+
+    @property
+    def is_refused(self) -> bool:
+        return self._is_refused
+
+    async def get_updates(self, *args: Any, **kwargs: Any) -> tuple[Update, ...]:
+        if self._is_refused:  # the library asks once more when it stops
+            return ()
+        try:
+            return await super().get_updates(*args, **kwargs)
+        except InvalidToken:
+            self._is_refused = True
+            signal.raise_signal(signal.SIGTERM)  # stop as when told to, and answer what came before
+            await asyncio.Event().wait()  # until the library, which stops now, ends this poll
+            return ()
+
+
 def run() -> None:
-    """Until it is told to stop (SIGTERM, SIGINT). Raises telegram.error.InvalidToken where Telegram knows no such bot;
-    while Telegram cannot be reached it goes on trying."""
-    application = build()
-    application.run_polling(timeout=LONG_POLL_S, bootstrap_retries=-1, allowed_updates=[Update.MESSAGE])
+    """Until it is told to stop (SIGTERM, SIGINT). Raises telegram.error.InvalidToken where Telegram knows no such bot, or
+    none any more; while Telegram cannot be reached it goes on trying."""
+    bot = _bot()
+    build(bot).run_polling(timeout=LONG_POLL_S, bootstrap_retries=-1, allowed_updates=[Update.MESSAGE])
+    if bot.is_refused:
+        raise InvalidToken
 
 
-def build() -> Application[Any, Any, Any, Any, Any, Any]:
-    builder = Application.builder().token(settings.TELEGRAM_BOT_TOKEN).base_url(f"{settings.TELEGRAM_API_BASE}/bot")
-    builder = builder.defaults(Defaults(link_preview_options=LinkPreviewOptions(is_disabled=True)))
-    builder = builder.connect_timeout(ANSWER_WITHIN_S).read_timeout(ANSWER_WITHIN_S).write_timeout(ANSWER_WITHIN_S)
-    application = builder.get_updates_read_timeout(ANSWER_WITHIN_S).post_init(_show_menu).build()
+def _bot() -> WatchfulBot:
+    patient = partial(HTTPXRequest, connect_timeout=ANSWER_WITHIN_S, read_timeout=ANSWER_WITHIN_S, write_timeout=ANSWER_WITHIN_S)
+    return WatchfulBot(
+        settings.TELEGRAM_BOT_TOKEN,
+        base_url=f"{settings.TELEGRAM_API_BASE}/bot",
+        request=patient(connection_pool_size=ANSWERS_AT_ONCE),
+        get_updates_request=patient(),
+        defaults=Defaults(link_preview_options=LinkPreviewOptions(is_disabled=True)),
+    )
+
+
+def build(bot: WatchfulBot) -> Application[Any, Any, Any, Any, Any, Any]:
+    application = Application.builder().bot(bot).post_init(_show_menu).build()
     commands = ["start", *answering.COMMANDS]
     application.add_handler(CommandHandler(commands, _on_message, filters=PRIVATE))
     application.add_handler(MessageHandler(PRIVATE, _on_message))

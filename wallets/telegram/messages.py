@@ -5,6 +5,7 @@ The bot itself (bot.py) has a library for its conversation. Here one message is 
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,10 @@ from django.core.cache import cache
 
 from conventions.errors import Conflict, DomainError
 
+logger = logging.getLogger(__name__)
+
+# A token that was revoked, and one that no bot ever had: https://core.telegram.org/bots/api#making-requests
+REFUSES_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 TIMEOUT_S = httpx.Timeout(10, connect=4)
 LONGEST_TEXT = 4000  # characters; Telegram takes 4096
 NAME_KEPT_FOR_S = 24 * 3600
@@ -33,6 +38,10 @@ class TelegramUnavailable(DomainError):
     status = HTTPStatus.BAD_GATEWAY
 
 
+class TokenRefused(TelegramUnavailable):
+    """Telegram knows no such bot, or none any more; nothing goes before somebody has changed the token."""
+
+
 class PerhapsSent(TelegramUnavailable):
     """The answer was lost on its way: asking again might do it twice."""
 
@@ -42,7 +51,7 @@ class ChatGone(TelegramUnavailable):
 
 
 def send(chat_id: int, text: str) -> None:
-    """Raises ChatGone, PerhapsSent, and TelegramUnavailable where it certainly did not go."""
+    """Raises ChatGone, PerhapsSent, TokenRefused, and TelegramUnavailable where it certainly did not go."""
     quiet = {"is_disabled": True}  # no preview: Telegram would fetch the page
     _call("sendMessage", chat_id=chat_id, text=text[:LONGEST_TEXT], link_preview_options=quiet)
 
@@ -71,6 +80,9 @@ def _call(method: str, **parameters: Any) -> Any:
     if body.get("ok"):
         return body["result"]
     said = str(body.get("description", ""))[:200]
+    if answer.status_code in REFUSES_TOKEN:
+        logger.critical("Telegram refuses our token: %s %s. Check TELEGRAM_BOT_TOKEN.", answer.status_code, said)
+        raise TokenRefused(f"Telegram answered {answer.status_code}: {said}")
     if answer.status_code == HTTPStatus.FORBIDDEN or "chat not found" in said:
         raise ChatGone(said)
     refused = TelegramUnavailable(f"Telegram answered {answer.status_code}: {said}")

@@ -14,7 +14,6 @@ from payments.money import Money
 from payments.tests.stripe_objects import Story
 from wallets import holding, notices, spending
 from wallets.adjusting import approve, propose
-from wallets.giving_back import give_spend_back
 from wallets.models import (
     Notice,
     Wallet,
@@ -44,7 +43,7 @@ def lively(name: str = "Acme", *, rounds: int = 1) -> tuple[Wallet, Story]:
     make_method(wallet.organization)
     for number in range(rounds):
         spent = spend(wallet, 500, key=f"k{number}")
-        give_spend_back(spend_id=spent.pk, money=Money(100, "eur"), reason="Late.", key=f"r{number}", actor=clerk)
+        spending.reverse(spend_id=spent.pk, money=Money(100, "eur"), reason="Late.", key=f"r{number}", actor=clerk)
         money = Money(300, "eur")
         holding.authorize(wallet=wallet, money=money, description="A hall", key=f"h{number}", actor=None)
         adjustment = propose(wallet=wallet, amount_minor=50, reason="Rounded wrongly.", actor=clerk)

@@ -76,6 +76,9 @@ class CardStory:
         changed = {"invoice_settings": {"default_payment_method": before}}
         return self.event("customer.updated", customer, at=at, before=changed)
 
+    def customer_deleted(self, *, at: int) -> Envelope:
+        return self.event("customer.deleted", {"id": self.customer, "object": "customer"}, at=at)
+
 
 def tell(*events: Envelope) -> None:
     for event in events:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.models import Membership, Organization, Role, User
 from accounts.tests.factories import OrganizationFactory, UserFactory
 from payments.models import Payment
@@ -23,7 +25,7 @@ def make_organization(*, owner: User | None = None, **fields: Any) -> Organizati
 
 def join(organization: Organization, user: User | None = None, *, role: str = Role.MEMBER) -> User:
     """`user`, or somebody new, becomes a member."""
-    user = user or UserFactory.create()
+    user = user or UserFactory.create(email_proved_at=timezone.now())
     Membership.objects.create(organization=organization, user=user, role=role)
     return user
 

@@ -4,6 +4,7 @@ much there is."""
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
@@ -14,11 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.tests.factories import staff_with
 from backoffice.attention import attention
 from conventions.admin_showing import change_url, link_by_id, list_url
 from payments import ledger
+from payments.models import Payment
 from payments.money import Money
 from payments.settlement import settle_events
+from payments.tests.stripe_objects import Story
 from wallets import holding
 from wallets.adjusting import propose
 from wallets.blocking import block
@@ -33,7 +37,7 @@ from wallets.models import (
     WalletSpend,
 )
 from wallets.tests.back_office import context, lively, spend, staff
-from wallets.tests.factories import fund, make_organization, make_wallet
+from wallets.tests.factories import fund, make_organization, make_wallet, pending_top_up
 
 pytestmark = pytest.mark.django_db
 
@@ -154,6 +158,41 @@ def test_a_wallet_that_owes_says_since_when_and_how_much(finance: Client) -> Non
     [notice] = context(page)["notices"]
     assert notice.startswith(f"€3.00 is owed since {wallet.owed_since:%Y-%m-%d}")
     assert [row[5] for row in context(page)["tables"][0].rows] == ["−€1.00", "+€4.00", "", ""]
+
+
+def test_a_wallets_page_charts_its_own_top_ups_of_thirty_days(finance: Client) -> None:
+    wallet = make_wallet(currency="eur")
+    for amount_minor, ago in ((1_000, 0), (250, 29), (9_999, 30)):
+        payment = fund(wallet, amount_minor).payment
+        at = timezone.now() - timedelta(days=ago)
+        Payment.objects.filter(pk=payment.pk).update(created_at=at, paid_at=at)
+    settle_events(Story(pending_top_up(wallet, 100)).declined(), source="webhook")
+    fund(make_wallet(wallet.organization, "usd"), 700)
+    fund(make_wallet(), 800)
+    today = timezone.now().date()
+
+    answer = finance.get(change_url(Wallet, wallet.pk))
+
+    volume, outcomes = context(answer)["charts"]
+    assert (volume.sum, outcomes.sum, outcomes.note) == ("€12.50", "66.7 %", "2 of 3 top-ups started; 1 failed")
+    assert [row for row in volume.rows if row[1] != "€0.00"] == [
+        (today.isoformat(), "€10.00", "€0.00"),
+        ((today - timedelta(days=29)).isoformat(), "€2.50", "€0.00"),
+    ]
+    assert outcomes.rows[0] == (today.isoformat(), "2", "1", "1", "50.0 %")
+    text = answer.content.decode()
+    assert [text.count(mark) for mark in ('role="img"', "charts.css", " style=")] == [2, 1, 0]
+
+
+def test_who_may_not_see_top_ups_sees_no_chart_of_them() -> None:
+    wallet = make_wallet(balance_minor=1_000)
+    client = Client()
+    client.force_login(staff_with("wallets.view_wallet"))
+
+    answer = client.get(change_url(Wallet, wallet.pk))
+
+    assert (answer.status_code, context(answer)["charts"]) == (200, [])
+    assert "Topped up per day" not in answer.content.decode()
 
 
 def test_every_page_costs_the_same_queries_and_counts_no_table(finance: Client) -> None:

@@ -13,9 +13,10 @@ from conventions.errors import DomainError
 from payments import checkout, stripe_gateway
 from payments.errors import StripeRefused, StripeUnavailable
 from payments.models import Payment
-from payments.settlement import settle_events
+from payments.money import Money
+from payments.settlement import settle_events, settle_objects
 from payments.tests.stripe_objects import Story
-from wallets import automatic, fulfilment
+from wallets import automatic, fulfilment, spending
 from wallets.models import TopUp, Wallet
 from wallets.tests.factories import make_method, make_organization, make_wallet, pending_top_up
 
@@ -62,6 +63,43 @@ def test_a_charge_that_was_given_up_makes_room_for_another(wallet: Wallet, monke
     monkeypatch.setattr(stripe_gateway, "find_intent", lambda **_: None)
     automatic.finish(unsent(wallet, age=timedelta(days=2)))
     assert (Payment.objects.get().status, automatic.due()) == ("canceled", [wallet.pk])
+
+
+def test_a_charge_of_another_amount_than_is_wanted_now_is_not_sent(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsent(wallet, age=timedelta(minutes=2))
+    Wallet.objects.update(top_up_amount_minor=1_000, top_up_daily_limit_minor=1_000)
+    sent: list[Any] = []
+    monkeypatch.setattr(stripe_gateway, "create", lambda *call, **_: sent.append(call))
+    monkeypatch.setattr(stripe_gateway, "find_intent", lambda **_: None)
+    [made] = automatic.unsent()
+    automatic.finish(made)
+    assert (sent, Payment.objects.get().status) == ([], "canceled")
+
+
+def test_the_daily_limit_counts_what_was_planned_long_ago_and_paid_today(wallet: Wallet) -> None:
+    Wallet.objects.update(top_up_daily_limit_minor=5_000)
+    made = unsent(wallet, age=timedelta(hours=30))
+    now = timezone.now()
+    settle_objects([Story(made.payment).intent("succeeded") | {"customer": "cus_1"}])
+    # Paid two hours ago, and spent since.
+    Payment.objects.update(paid_at=now - timedelta(hours=2))
+    TopUp.objects.update(paid_at=now - timedelta(hours=2))
+    spending.spend(wallet=wallet, money=Money(4_000, "eur"), description="Chalk", key="1", actor=None)
+    assert automatic.due() == [wallet.pk]
+    assert automatic.top_up(wallet.pk) is None
+    assert TopUp.objects.count() == 1
+
+
+def test_an_older_failure_that_is_paid_does_not_end_the_pause_of_a_newer(wallet: Wallet) -> None:
+    older = failed(wallet)
+    Wallet.objects.update(top_up_paused_at=None, top_up_paused_reason="")  # the rule was sent again
+    newer = failed(wallet)
+    settle_events(older.succeeded()[:2], source="webhook")
+    wallet.refresh_from_db()
+    assert wallet.top_up_paused_at is not None
+    settle_events(newer.succeeded()[:2], source="webhook")
+    wallet.refresh_from_db()
+    assert wallet.top_up_paused_at is None
 
 
 def test_a_charge_that_is_wanted_no_more_is_looked_for_and_not_sent(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:

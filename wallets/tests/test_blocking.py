@@ -14,7 +14,6 @@ from payments.settlement import settle_events
 from wallets import automatic, holding, spending
 from wallets.blocking import block, unblock
 from wallets.errors import WalletBlocked
-from wallets.giving_back import give_hold_back, give_spend_back
 from wallets.models import SpendReversal, Wallet, WalletHold, WalletSpend
 from wallets.tests.factories import fund, make_wallet
 
@@ -120,9 +119,9 @@ def test_without_a_reason_nothing_is_done(clerk: User, reason: str) -> None:
         with pytest.raises(InvalidInput):
             act(wallet_id=wallet.pk, actor=clerk, reason=reason)
     with pytest.raises(InvalidInput):
-        give_spend_back(spend_id=spent.pk, money=None, reason=reason, key="k", actor=clerk)
+        spending.reverse(spend_id=spent.pk, money=None, reason=reason, key="k", actor=clerk)
     with pytest.raises(InvalidInput):
-        give_hold_back(hold_id=held.pk, reason=reason, actor=clerk)
+        holding.release(hold_id=held.pk, reason=reason, actor=clerk)
 
     wallet.refresh_from_db()
     assert (wallet.blocked_at, ledger.balance(wallet.account), lines()) == (None, 800, [])
@@ -133,9 +132,9 @@ def test_what_does_not_exist_is_not_found(clerk: User) -> None:
         with pytest.raises(NotFound):
             act(wallet_id="wallet_none", actor=clerk, reason="Why not.")
     with pytest.raises(NotFound):
-        give_hold_back(hold_id="hold_none", reason="Why not.", actor=clerk)
+        holding.release(hold_id="hold_none", reason="Why not.", actor=clerk)
     with pytest.raises(NotFound):
-        give_spend_back(spend_id="spend_none", money=None, reason="Why not.", key="k", actor=clerk)
+        spending.reverse(spend_id="spend_none", money=None, reason="Why not.", key="k", actor=clerk)
     assert lines() == []
 
 
@@ -144,7 +143,7 @@ def test_a_spend_given_back_by_staff_leaves_one_line_however_often_the_form_is_s
     spent = spend(wallet, 600)
 
     for _ in range(2):
-        give_spend_back(spend_id=spent.pk, money=Money(250, "eur"), reason="Not delivered.", key="staff:1", actor=clerk)
+        spending.reverse(spend_id=spent.pk, money=Money(250, "eur"), reason="Not delivered.", key="staff:1", actor=clerk)
 
     assert ledger.balance(wallet.account) == 650
     reversal = SpendReversal.objects.get()
@@ -160,7 +159,7 @@ def test_a_hold_released_by_staff_leaves_one_line(clerk: User) -> None:
     held = hold(wallet, 600)
 
     for _ in range(2):
-        give_hold_back(hold_id=held.pk, reason="Canceled by telephone.", actor=clerk)
+        holding.release(hold_id=held.pk, reason="Canceled by telephone.", actor=clerk)
 
     assert ledger.balance(wallet.account) == 1_000
     assert lines() == [("hold.released", held.pk, "Canceled by telephone.")]

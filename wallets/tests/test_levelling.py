@@ -101,7 +101,7 @@ def test_a_reversed_spend_and_a_released_hold_repay_first() -> None:
     assert standing(wallet) == (0, 4_500, True)
     spending.reverse(spend_id=spent.pk, money=None, reason="z", key="r", actor=None)
     assert standing(wallet) == (0, 2_500, True)
-    holding.release(hold_id=held.pk)
+    holding.release(hold_id=held.pk, reason="not needed", actor=None)
     assert standing(wallet) == (0, 0, False)
 
 

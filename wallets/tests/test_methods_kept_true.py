@@ -109,6 +109,7 @@ def test_one_that_stripe_does_not_show_holds_up_no_other_and_waits(monkeypatch: 
 def test_a_stripe_that_is_down_is_asked_three_times_and_not_fifty(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(6):
         CardStory(make_organization())
+    shows(monkeypatch)
     asked: list[str] = []
 
     def down(customer: str) -> list[Any]:

@@ -8,24 +8,27 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
 from accounts.errors import SoleOwner
 from accounts.leaving import erase_person, export_person
 from accounts.models import Role, User
 from accounts.tests.factories import UserFactory
-from payments.models import Payment
+from payments import stripe_gateway
+from payments.errors import StripeRefused, StripeUnavailable
+from payments.models import Payment, StripeCall
 from payments.money import Money
 from payments.settlement import settle_events
-from wallets import holding, spending, telling
-from wallets.models import Notice, NoticeDelivery, TelegramCode, TelegramLink, WalletSpend
-from wallets.tests.factories import fund, join, make_organization, make_wallet, pending_top_up
+from wallets import holding, leftovers, spending, telling
+from wallets.models import Notice, NoticeDelivery, PaymentMethod, TelegramCode, TelegramLink, WalletSpend
+from wallets.tests.factories import fund, join, make_method, make_organization, make_wallet, pending_top_up
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def ada() -> User:
-    return UserFactory.create(email="ada@example.org")
+    return UserFactory.create(email="ada@example.org", email_proved_at=timezone.now())
 
 
 def spend(wallet: Any, amount_minor: int, actor: User) -> WalletSpend:
@@ -110,3 +113,63 @@ def test_who_is_alone_with_money_on_its_way_is_not_erased(ada: User) -> None:
     Payment.objects.filter(pk=payment.pk).update(status="processing", processing_at=timezone.now())
     with pytest.raises(SoleOwner, match=r"a top-up of €5\.00 on its way"):
         erase_person(user=ada)
+
+
+def planned() -> list[str]:
+    return list(StripeCall.objects.filter(operation=leftovers.DETACH).values_list("subject_id", flat=True))
+
+
+def test_erasure_plans_to_detach_the_cards_of_nobody_and_calls_nobody(ada: User) -> None:
+    """The network is refused in tests: a call would raise."""
+    alone, shared, empty = (make_organization(owner=ada) for _ in range(3))
+    join(shared, role=Role.OWNER)
+    for organization in (alone, shared):
+        make_method(organization)
+    erase_person(user=ada)
+    assert (planned(), PaymentMethod.objects.filter(detached_at=None).count()) == ([alone.pk], 2)
+    [task] = DBTaskResult.objects.filter(task_path="wallets.tasks.detach_leftovers")
+    assert (task.args_kwargs["args"], empty.pk in planned()) == ([], False)
+
+
+def test_an_organization_that_was_given_a_member_keeps_what_is_left(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    detached: list[str] = []
+    monkeypatch.setattr(stripe_gateway, "detach_method", detached.append)
+    organization = make_organization(owner=ada)
+    first = make_method(organization)
+    erase_person(user=ada)
+    join(organization, role=Role.OWNER)
+    assert (leftovers.sweep(), detached) == ({"methods_detached": 0}, [])
+    organization.memberships.all().delete()
+    assert (leftovers.sweep(), detached) == ({"methods_detached": 1}, [first.stripe_id])
+    late = make_method(organization)
+    assert (leftovers.sweep(), detached) == ({"methods_detached": 1}, [first.stripe_id, late.stripe_id])
+
+
+def test_an_organization_without_members_that_nobody_erased_keeps_its_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    organization = make_organization()
+    make_method(organization)
+    organization.memberships.all().delete()
+    assert (leftovers.sweep(), PaymentMethod.objects.get().detached_at) == ({"methods_detached": 0}, None)
+
+
+def test_a_stripe_that_is_down_is_asked_three_times_and_one_refusal_holds_up_no_other(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organization = make_organization(owner=ada, stripe_customer="cus_1")
+    for _ in range(5):
+        make_method(organization, is_default=False)
+    erase_person(user=ada)
+    answers: list[Exception] = [StripeUnavailable("down")] * 3
+    asked: list[str] = []
+
+    def detach(method: str) -> None:
+        asked.append(method)
+        if answers:
+            raise answers.pop()
+
+    monkeypatch.setattr(stripe_gateway, "detach_method", detach)
+    monkeypatch.setattr(stripe_gateway, "retrieve", lambda kind, key: {"customer": "cus_1"})
+    assert (leftovers.detach(), len(asked)) == (0, 3)
+    answers.append(StripeRefused("no"))
+    assert (leftovers.detach(), len(asked)) == (4, 8)
+    assert (leftovers.detach(), StripeCall.objects.get(operation=leftovers.DETACH).answered_at is not None) == (1, True)

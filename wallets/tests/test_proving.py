@@ -32,7 +32,7 @@ def wallet() -> Wallet:
         holding.authorize(wallet=made, money=money, description=key, key=key, actor=None)
     captured, released = made.holds.order_by("description")
     holding.capture(hold_id=captured.pk, money=Money(700, "eur"), actor=None)
-    holding.release(hold_id=released.pk)
+    holding.release(hold_id=released.pk, reason="not needed", actor=None)
     assert list(check_books()) == []
     return made
 

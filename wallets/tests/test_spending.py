@@ -155,7 +155,7 @@ def test_what_is_not_captured_goes_back(wallet: Wallet) -> None:
     with pytest.raises(HoldEnded):
         holding.capture(hold_id=held.pk, money=None, actor=None)
     with pytest.raises(HoldEnded):
-        holding.release(hold_id=held.pk)
+        holding.release(hold_id=held.pk, reason="not needed", actor=None)
     assert balances(wallet) == (8_800, 0, 1_200)
     assert list(check_books()) == []
 
@@ -169,8 +169,8 @@ def test_more_than_the_hold_is_not_captured(wallet: Wallet) -> None:
 
 def test_a_released_hold_is_whole_again_and_cannot_be_captured(wallet: Wallet) -> None:
     held = hold(wallet, 3_000)
-    holding.release(hold_id=held.pk)
-    assert holding.release(hold_id=held.pk).state == "released"
+    holding.release(hold_id=held.pk, reason="not needed", actor=None)
+    assert holding.release(hold_id=held.pk, reason="not needed", actor=None).state == "released"
     with pytest.raises(HoldEnded):
         holding.capture(hold_id=held.pk, money=None, actor=None)
     assert (balances(wallet), Transfer.objects.filter(key=f"release:{held.pk}").count()) == ((10_000, 0, 0), 1)

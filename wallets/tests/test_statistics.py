@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from donations.tests.factories import pending_donation
 from payments.settlement import settle_events
 from payments.tests.stripe_objects import BORN, Story
 from wallets.models import PaymentStatistic
+from wallets.statistics import TopUpDay, of_wallet, over_all_organizations
 from wallets.tests.factories import fund, join, make_organization, make_wallet, pending_top_up
 
 pytestmark = pytest.mark.django_db
@@ -131,3 +132,47 @@ def test_a_period_of_no_day_or_of_too_many_is_refused(organization: Organization
 def test_a_period_that_ends_in_the_first_days_of_time_is_no_error(organization: Organization) -> None:
     assert days(organization, until="0001-01-02") == []
     assert days(organization, since="9999-12-01", until="9999-12-31") == []
+
+
+def test_the_sums_over_all_organizations_are_those_of_the_view() -> None:
+    with time_machine.travel(datetime(2026, 9, 20, 23, 59, 59, tzinfo=UTC), tick=False):
+        for currency in ("eur", "eur", "jpy"):
+            wallet = make_wallet(currency=currency)
+            paid = fund(wallet, 5_000)
+            tell(Story(pending_top_up(wallet, 700)), *Story(pending_top_up(wallet, 700)).declined())
+            tell(paid, *paid.refunded("a", 1_000, at=DAY_S, in_all=1_000), *paid.refund_failed("b", 500, at=2 * DAY_S))
+        gift = Story(pending_donation(display_name="Ada").payment)
+    tell(gift, *gift.succeeded(), *gift.refunded("a", 100, at=DAY_S, in_all=100))
+    viewed: dict[Any, TopUpDay] = {}
+    for row in PaymentStatistic.objects.filter(day__range=("2026-09-20", "2026-09-22")):
+        seen = viewed.setdefault((row.day, row.currency), TopUpDay())
+        for name in ("attempts", "paid", "failed", "volume_minor", "refunded_minor"):
+            setattr(seen, name, getattr(seen, name) + getattr(row, name))
+
+    told = over_all_organizations(date(2026, 9, 20), date(2026, 9, 23))
+
+    assert told == viewed
+    assert told == {
+        (date(2026, 9, 20), "eur"): TopUpDay(attempts=6, paid=2, failed=2),
+        (date(2026, 9, 20), "jpy"): TopUpDay(attempts=3, paid=1, failed=1),
+        (date(2026, 9, 21), "eur"): TopUpDay(volume_minor=10_000),
+        (date(2026, 9, 21), "jpy"): TopUpDay(volume_minor=5_000),
+        (date(2026, 9, 22), "eur"): TopUpDay(refunded_minor=2_000),
+        (date(2026, 9, 22), "jpy"): TopUpDay(refunded_minor=1_000),
+    }
+    assert over_all_organizations(date(2026, 9, 22), date(2026, 9, 23)) == {
+        key: day for key, day in viewed.items() if key[0] == date(2026, 9, 22)
+    }
+
+
+def test_a_wallets_days_are_its_own_currency_of_its_own_organization(organization: Organization) -> None:
+    wallet, yen = make_wallet(organization), make_wallet(organization, "jpy")
+    with time_machine.travel(datetime(2026, 9, 21, 12, tzinfo=UTC)):
+        fund(wallet, 5_000)
+        fund(yen, 700)
+        fund(make_wallet(), 900)
+
+    assert of_wallet(wallet, date(2026, 9, 1), date(2026, 9, 21)) == {
+        date(2026, 9, 21): TopUpDay(attempts=1, paid=1, volume_minor=5_000)
+    }
+    assert of_wallet(wallet, date(2026, 9, 22), date(2026, 9, 30)) == {}

@@ -28,7 +28,7 @@ Kind = Notice.Kind
 
 @pytest.fixture
 def owner() -> User:
-    return UserFactory.create(email="ada@example.org")
+    return UserFactory.create(email_proved_at=timezone.now(), email="ada@example.org")
 
 
 @pytest.fixture
@@ -158,16 +158,24 @@ def test_a_name_of_several_lines_does_not_stop_the_mail(wallet: Wallet) -> None:
 
 
 # -- to whom ------------------------------------------------------------------------------------------
+def test_an_address_that_was_not_proved_is_sent_nothing(organization: Organization, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(email_proved_at=None)
+    Organization.objects.filter(pk=organization.pk).update(name="You won! Visit https://evil.example")
+    wallet = make_wallet(organization, "usd")
+    assert telling.send(tell(wallet).pk) == 0
+    assert (mail.outbox, NoticeDelivery.objects.count()) == ([], 0)
+
+
 def test_owners_and_admins_are_told_and_members_are_not(wallet: Wallet, organization: Organization) -> None:
-    join(organization, UserFactory.create(email="bob@example.org"), role=Role.ADMIN)
-    join(organization, UserFactory.create(email="eve@example.org"))
+    join(organization, UserFactory.create(email_proved_at=timezone.now(), email="bob@example.org"), role=Role.ADMIN)
+    join(organization, UserFactory.create(email_proved_at=timezone.now(), email="eve@example.org"))
     assert telling.send(tell(wallet).pk) == 2
     assert sorted(sent.to for sent in mail.outbox) == [["ada@example.org"], ["bob@example.org"]]
 
 
 @pytest.mark.parametrize("leave", ["leaves", "becomes a member", "is erased", "is shut out"])
 def test_who_is_no_admin_any_more_is_not_told(wallet: Wallet, organization: Organization, owner: User, leave: str) -> None:
-    join(organization, UserFactory.create(email="bob@example.org"), role=Role.OWNER)
+    join(organization, UserFactory.create(email_proved_at=timezone.now(), email="bob@example.org"), role=Role.OWNER)
     notice = tell(wallet)
     own = Membership.objects.filter(user=owner)
     ways: dict[str, Any] = {
@@ -212,7 +220,7 @@ def test_a_process_that_died_while_sending_is_not_guessed_about(wallet: Wallet) 
 
 
 def test_one_address_that_is_refused_holds_up_no_other(wallet: Wallet, organization: Organization, sick_mail: list[str]) -> None:
-    join(organization, UserFactory.create(email="bob@example.org"), role=Role.ADMIN)
+    join(organization, UserFactory.create(email_proved_at=timezone.now(), email="bob@example.org"), role=Role.ADMIN)
     sick_mail.append("ada@example.org")
     notice = tell(wallet)
     assert telling.send(notice.pk) == 1
@@ -289,10 +297,33 @@ def test_a_message_is_tried_again_only_where_it_certainly_did_not_go(
     assert telling.send(notice.pk) == 1  # the mail
     waits = by_telegram()
     assert (waits.sent_at, waits.next_attempt_at is not None) == (None, is_tried_again)
-    assert waits.last_error.startswith(("TelegramUnavailable: Telegram", "PerhapsSent: Telegram"))
+    assert waits.last_error.startswith(("TelegramUnavailable: Telegram", "PerhapsSent: Telegram", "TokenRefused: Telegram"))
     telegram.append((200, {"ok": True, "result": {}}))
     assert sent_again(notice, timedelta(hours=1)) == int(is_tried_again)
     assert (len(mail.outbox), by_telegram().sent_at is not None) == (1, is_tried_again)
+
+
+@pytest.mark.parametrize("said", [(401, "Unauthorized"), (404, "Not Found")])
+def test_a_token_that_telegram_refuses_loses_no_message_however_often_it_is_tried(
+    wallet: Wallet, telegram: list[Any], caplog: pytest.LogCaptureFixture, said: tuple[int, str]
+) -> None:
+    telegram += [(said[0], {"ok": False, "description": said[1]})] * 9
+    notice = tell(wallet)
+    assert telling.send(notice.pk) == 1  # the mail
+    for _ in range(8):
+        waits = by_telegram()
+        assert (waits.attempts, waits.sent_at, waits.last_error) == (
+            0,
+            None,
+            f"TokenRefused: Telegram answered {said[0]}: {said[1]}",
+        )
+        assert timedelta(minutes=29) < waits.next_attempt_at - timezone.now() <= timedelta(minutes=30)
+        assert sent_again(notice, timedelta(hours=12)) == 0
+    critical = [one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"]
+    assert critical == [f"Telegram refuses our token: {said[0]} {said[1]}. Check TELEGRAM_BOT_TOKEN."] * 9
+    telegram.append((200, {"ok": True, "result": {}}))
+    assert sent_again(notice, timedelta(hours=12)) == 1
+    assert (by_telegram().attempts, len(mail.outbox), TelegramLink.objects.count()) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("said", [(403, "Forbidden: bot was blocked by the user"), (400, "Bad Request: chat not found")])

@@ -14,13 +14,13 @@ from wallets.setting_up import TopUpRule
 
 def change_settings(*, organization: Organization, body: dict[str, Any], actor: User) -> Wallet:
     """`body` as WalletSettingsSerializer has it; what is not in it stays as it is."""
-    wallet = opening.open_wallet(organization, body.get("currency"))
-    rule = _rule(body["auto_top_up"], wallet) if body.get("auto_top_up") else None
+    currency = opening.currency_of(organization, body.get("currency"))
+    rule = _rule(body["auto_top_up"], currency) if body.get("auto_top_up") else None
     asked = body.get("low_balance")
-    below = None if asked is None else Money.parse(asked, wallet.currency, field="low_balance")
+    below = None if asked is None else Money.parse(asked, currency, field="low_balance")
 
     def change() -> Wallet:
-        changed = wallet
+        wallet = changed = opening.open_wallet(organization, currency)
         if "low_balance" in body:
             changed = setting_up.set_low_balance(wallet=wallet, alert_below=below, actor=actor)
         if "auto_top_up" in body:
@@ -30,6 +30,6 @@ def change_settings(*, organization: Organization, body: dict[str, Any], actor: 
     return in_transaction(change, what="a wallet's settings")  # what is refused changes nothing, not even a half of it
 
 
-def _rule(asked: dict[str, Any], wallet: Wallet) -> TopUpRule:
+def _rule(asked: dict[str, Any], currency: str) -> TopUpRule:
     names = ("below", "amount", "daily_limit")
-    return TopUpRule(**{name: Money.parse(asked[name], wallet.currency, field=f"auto_top_up.{name}") for name in names})
+    return TopUpRule(**{name: Money.parse(asked[name], currency, field=f"auto_top_up.{name}") for name in names})

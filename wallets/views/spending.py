@@ -19,7 +19,7 @@ from conventions.pages import NewestFirst
 from conventions.schema import CURSOR, PAGE_SIZE, RETRY_AFTER, WHO_ASKS, paged, refusals
 from payments.idempotency import IDEMPOTENCY_KEY, idempotency_of
 from payments.money import Money
-from wallets import giving_back, holding, opening, spending
+from wallets import holding, opening, spending
 from wallets.models import WalletHold, WalletSpend
 from wallets.serializers import spending as serializers
 
@@ -163,7 +163,7 @@ class ReverseSpend(APIView):
                 raise NotFound("There is no such spend.")
             money = Money.parse(body["amount"], spent.currency) if "amount" in body else None
             actor = signed_in(request)
-            made, _ = giving_back.give_spend_back(spend_id=spent.pk, money=money, reason=body["reason"], key=key, actor=actor)
+            made, _ = spending.reverse(spend_id=spent.pk, money=money, reason=body["reason"], key=key, actor=actor)
         return Response(serializers.reversed_(made), status=status.HTTP_201_CREATED)
 
 
@@ -182,5 +182,5 @@ class ReleaseHold(APIView):
     def post(self, request: Request, hold_id: str) -> Response:
         body = parsed(request, serializers.ReleaseSerializer)
         with tenancy.everything():
-            hold = giving_back.give_hold_back(hold_id=hold_id, reason=body["reason"], actor=signed_in(request))
+            hold = holding.release(hold_id=hold_id, reason=body["reason"], actor=signed_in(request))
         return Response(serializers.held(hold))

@@ -39,14 +39,17 @@ class CreateIntent(OrganizationInBody):
     def post(self, request: Request) -> Response:
         body = parsed(request, serializers.TopUpSerializer)
         organization = self.membership.organization
-        wallet = opening.open_wallet(organization, body.get("currency"))
+        money = Money.parse(body["amount"], opening.currency_of(organization, body.get("currency")))
+        money.check_chargeable()
+        method = self._method(body.get("payment_method_id"))
+        idempotency = idempotency_of(request, purpose=f"wallet:{organization.pk}")
         started = topping_up.top_up(
-            wallet=wallet,
-            money=Money.parse(body["amount"], wallet.currency),
-            method=self._method(body.get("payment_method_id")),
+            wallet=opening.open_wallet(organization, money.currency),  # what is refused opens none
+            money=money,
+            method=method,
             save_method=body["save_payment_method"],
             user=signed_in(request),
-            idempotency=idempotency_of(request, purpose=f"wallet:{organization.pk}"),
+            idempotency=idempotency,
         )
         return Response(_started(started.payment, started.intent))
 
@@ -54,7 +57,7 @@ class CreateIntent(OrganizationInBody):
         if not asked:
             return None
         own = PaymentMethod.objects.filter(organization=self.membership.organization, detached_at=None)
-        method = own.filter(pk=asked.replace("\x00", "")).first()
+        method = own.filter(pk=asked).first()
         if method is None:
             raise NotFound("There is no such payment method.")
         return method
@@ -76,9 +79,8 @@ class OfPayment(OrganizationView):
 
     def organization_id(self, request: Request) -> str:
         # Whose it is must be known before anybody's scope can be entered; a stranger learns nothing of it.
-        asked = str(self.kwargs["payment_id"]).replace("\x00", "")
         with tenancy.everything():
-            found = TopUp.objects.filter(payment=asked).values_list("organization_id", flat=True).first()
+            found = TopUp.objects.filter(payment=self.kwargs["payment_id"]).values_list("organization_id", flat=True).first()
         if found is None:
             raise NotFound(NO_SUCH_PAYMENT)
         return str(found)

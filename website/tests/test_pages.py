@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.urls import resolve, reverse
 
 from accounts.tests.factories import UserFactory, staff_with
@@ -53,6 +54,13 @@ def test_page_answers_a_stranger_within_its_query_budget(client, django_assert_n
 def test_page_answers_with_and_without_its_trailing_slash(client, path):
     assert client.get(path).status_code == 200
     assert client.get(f"{path}/").status_code == 200
+
+
+def test_the_usual_address_of_an_icon_leads_to_it(client):
+    answer = client.get("/favicon.ico")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/static/favicon.svg")
+    assert finders.find("favicon.svg")
 
 
 @pytest.mark.parametrize("path", ["/", "/donate", "/campaigns/wells", "/login", "/account", "/documentation", "/sponsors", "/x"])

@@ -19,12 +19,14 @@ COULD_NOT_RUN = 2
 
 class Command(BaseCommand):
     help = """Opens a total, a payment or anything of Stripe's into its transfers, the Stripe objects that they record and
-the people who acted, and checks the sums on the way. Reads only.
+the people who acted, and checks the sums on the way. Of an organization or a wallet: what may be spent, is held and is
+owed. Reads only.
 
 Exit status: 0 every sum holds, 1 one does not, 2 nothing has that name.
 
 Examples:
   manage.py explain clean-water                a campaign, by slug or id
+  manage.py explain org_01jq…                  an organization's wallets; wallet_…, spend_…, hold_…, adjustment_… as well
   manage.py explain fees:usd --limit 20        an account of the ledger
   manage.py explain re_3PqX…                   a session, intent, charge, refund, dispute, payout, event, txn_…"""
 
@@ -32,16 +34,21 @@ Examples:
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="a campaign's id or slug, a payment or donation, an account, any Stripe id")
+        parser.add_argument(
+            "name", help="a campaign's id or slug, an organization, a payment or donation, an account, any Stripe id"
+        )
         parser.add_argument("--limit", type=int, default=50, help="show at most so many lines of a total (default 50)")
         parser.add_argument("--json", action="store_true", help="one JSON object a line instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        broken = False
+        broken, is_first = False, True
         try:
             with one_snapshot():  # money that comes in between two sums would look like a broken one
                 for part in explain(options["name"], limit=max(0, options["limit"])):
+                    if isinstance(part, Heading) and not (is_first or options["json"]):
+                        self.stdout.write()
                     self.stdout.write(_as_json(part) if options["json"] else self._as_text(part))
+                    is_first = False
                     broken |= isinstance(part, Check) and not part.holds
         except NothingKnown as error:
             self.stderr.write(self.style.ERROR(str(error)))
@@ -59,7 +66,8 @@ Examples:
             words = " · ".join(filter(None, [part.key, named, part.memo, part.product, part.who]))
             return f"  {part.at:%Y-%m-%d %H:%M} {_signed(part.amount_minor, part.currency):>14}  {words}"
         if isinstance(part, Rest):
-            return f"  … and {part.count} more, together {_signed(part.amount_minor, part.currency)}"
+            together = _signed(part.amount_minor, part.currency) or Money(0, part.currency).display()
+            return f"  … and {part.count} more, together {together}"
         amount = Money(part.amount_minor, part.currency).display()
         if part.holds:
             return self.style.SUCCESS(f"  ✓ {amount}: {part.what}")

@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = (
         "Answers what people ask the Telegram bot about their organizations' wallets, until it is stopped. Run one, beside "
         "web and worker; a message that came while none ran is answered by the next. Needs TELEGRAM_BOT_TOKEN. Exit status: 0 "
-        "stopped, 2 could not run.\n\nExample: manage.py telegram_bot"
+        "stopped, 2 could not run, or Telegram takes the token no more.\n\nExample: manage.py telegram_bot"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -27,5 +27,8 @@ class Command(BaseCommand):
         try:
             bot.run()
         except InvalidToken:
-            message = "Telegram knows no bot with this TELEGRAM_BOT_TOKEN. Ask @BotFather for its token (/token)."
+            message = (
+                "Telegram refuses TELEGRAM_BOT_TOKEN: it was never the token of a bot, or has been revoked. Ask @BotFather for "
+                "the token (/token), write it into the environment of web, worker and bot, and start them again."
+            )
             raise CommandError(message, returncode=2) from None  # what it says repeats the token

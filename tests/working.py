@@ -11,6 +11,6 @@ def run_worker() -> None:
         backend_name="default",
         startup_delay=False,
         max_tasks=None,
-        worker_id="faults",
+        worker_id="tests",
         excluded_queue_names=[],
     ).run()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backoffice import charts
-from backoffice.charts import Series, nice_ticks
+from conventions import charts
+from conventions.charts import Series, nice_ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -57,6 +57,21 @@ def test_bars_are_as_high_as_their_values_and_zero_has_none() -> None:
     assert heights[0] == pytest.approx(charts.HEIGHT - charts.TOP - charts.BOTTOM)
     assert heights[1] == pytest.approx(heights[0] / 2, abs=0.1)
     assert [bar.findtext(f"{SVG}title") for bar in bars] == ["a: raised 100", "b: raised 50"]
+
+
+def test_stacks_stand_upon_each_other_and_their_sum_is_the_scale() -> None:
+    series = [Series(name="paid", values=[2, 0, 0]), Series(name="failed", values=[1, 3, None], look="bad")]
+    picture = drawn(charts.stacks(title="Top-ups", told="", labels=["a", "b", "c"], series=series, show=str))
+
+    marks = picture.findall(f".//{SVG}rect")
+    assert [mark.findtext(f"{SVG}title") for mark in marks] == ["a: paid 2", "a: failed 1", "b: failed 3"]
+    assert [mark.attrib["class"] for mark in marks] == ["mark first", "mark bad", "mark bad"]
+    low, upon, alone = ((float(mark.attrib["y"]), float(mark.attrib["height"])) for mark in marks)
+    whole = charts.HEIGHT - charts.TOP - charts.BOTTOM
+    assert list(alone) == [charts.TOP, whole]
+    assert (low[1], upon[1]) == (pytest.approx(whole * 2 / 3, abs=0.1), pytest.approx(whole / 3, abs=0.1))
+    assert upon[0] + upon[1] == pytest.approx(low[0], abs=0.1)
+    assert low[0] + low[1] == pytest.approx(charts.HEIGHT - charts.BOTTOM, abs=0.1)
 
 
 def test_a_line_is_broken_where_there_is_nothing_to_tell() -> None:

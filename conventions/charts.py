@@ -1,12 +1,13 @@
-"""Bar and line charts as SVG, drawn on the server: no script, colours by classes so that both themes fit.
+"""Bar and line charts as SVG, drawn on the server: no script, colours by classes (static/charts.css) so that both themes fit.
 
-A chart is a picture with a name and a sentence for those who cannot see it; the page puts the figures themselves in a
-table beneath. Heights are integers of the values' own units; nothing is rounded but the place on the screen.
+A picture has a name and a sentence for those who cannot see it; the page puts the figures themselves in a table beneath
+(templates/admin/charts.html). Heights are integers of the values' own units; nothing is rounded but the place on the
+screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -30,6 +31,20 @@ class Series:
     look: str = "first"  # first, second, bad: a class of the style sheet
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A picture, the sum above it, and beneath the same figures as a table. `key` says which look is which series."""
+
+    title: str
+    sum: str
+    note: str
+    picture: SafeString
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    url: str
+    key: Sequence[Series] = ()
+
+
 def nice_ticks(largest: int, *, most: int = 5) -> list[int]:
     """From zero in steps of 1, 2 or 5 times a power of ten, up to the first that covers `largest`."""
     if largest <= 0:
@@ -43,34 +58,35 @@ def nice_ticks(largest: int, *, most: int = 5) -> list[int]:
 
 def bars(*, title: str, told: str, labels: Sequence[str], series: Sequence[Series], show: Callable[[int], str]) -> SafeString:
     """Bars for each label, of the first series; further series are drawn within the bar of the first."""
-    top, ticks = _scale(series)
-    step = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
-    # At most 24 wide, and a gap of a quarter between two.
-    width = min(24.0, step * 0.75)
+    top, ticks = _scale(value for one in series for value in one.values)
+    step = _step(labels)
+    shapes = [
+        _bar(one, place, label, 0, value, top, step, show)
+        for one in series
+        for place, (label, value) in enumerate(zip(labels, one.values, strict=True))
+        if value
+    ]
+    return _picture(title, told, [*_grid(ticks, top, show), *shapes, *_labels(labels, step)])
+
+
+def stacks(*, title: str, told: str, labels: Sequence[str], series: Sequence[Series], show: Callable[[int], str]) -> SafeString:
+    """A bar for each label, of parts that add up: the first series at the foot, each further one upon it."""
+    floors = [0] * len(labels)
+    step = _step(labels)
+    top, ticks = _scale(sum(value or 0 for value in parts) for parts in zip(*(one.values for one in series), strict=True))
     shapes = []
     for one in series:
         for place, (label, value) in enumerate(zip(labels, one.values, strict=True)):
-            if not value:
-                continue
-            x, y = LEFT + step * (place + 0.5) - width / 2, _y(value, top)
-            shape = format_html(
-                '<rect class="mark {}" x="{}" y="{}" width="{}" height="{}" rx="{}"><title>{}</title></rect>',
-                one.look,
-                f"{x:.1f}",
-                f"{y:.1f}",
-                f"{width:.1f}",
-                f"{HEIGHT - BOTTOM - y:.1f}",
-                "2" if width > 6 else "0",
-                f"{label}: {one.name} {show(value)}",
-            )
-            shapes.append(shape)
+            if value:
+                shapes.append(_bar(one, place, label, floors[place], value, top, step, show))
+                floors[place] += value
     return _picture(title, told, [*_grid(ticks, top, show), *shapes, *_labels(labels, step)])
 
 
 def lines(*, title: str, told: str, labels: Sequence[str], series: Sequence[Series], show: Callable[[int], str]) -> SafeString:
     """A line for each series, broken where there is no value; the first is filled beneath."""
-    top, ticks = _scale(series)
-    step = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
+    top, ticks = _scale(value for one in series for value in one.values)
+    step = _step(labels)
     shapes: list[SafeString] = []
     for one in series:
         for run in _runs(one.values):
@@ -116,9 +132,33 @@ def ranking(*, title: str, told: str, labels: Sequence[str], values: Sequence[in
     return _picture(title, told, shapes, size=(RANKING_WIDTH, height))
 
 
-def _scale(series: Sequence[Series]) -> tuple[int, list[int]]:
-    ticks = nice_ticks(max((value for one in series for value in one.values if value), default=0))
+def _scale(values: Iterable[int | None]) -> tuple[int, list[int]]:
+    ticks = nice_ticks(max((value for value in values if value), default=0))
     return ticks[-1], ticks
+
+
+def _step(labels: Sequence[str]) -> float:
+    """From one label to the next."""
+    return (WIDTH - LEFT - RIGHT) / max(1, len(labels))
+
+
+def _bar(
+    one: Series, place: int, label: str, floor: int, value: int, top: int, step: float, show: Callable[[int], str]
+) -> SafeString:
+    """Of `value`, standing on `floor`."""
+    # At most 24 wide, and a gap of a quarter between two.
+    width = min(24.0, step * 0.75)
+    y = _y(floor + value, top)
+    return format_html(
+        '<rect class="mark {}" x="{}" y="{}" width="{}" height="{}" rx="{}"><title>{}</title></rect>',
+        one.look,
+        f"{LEFT + step * (place + 0.5) - width / 2:.1f}",
+        f"{y:.1f}",
+        f"{width:.1f}",
+        f"{_y(floor, top) - y:.1f}",
+        "2" if width > 6 else "0",
+        f"{label}: {one.name} {show(value)}",
+    )
 
 
 def _y(value: int, top: int) -> float:
