@@ -57,12 +57,17 @@ class Conflict(DomainError):
 
 
 def error_body(
-    message: str, code: str, fields: dict[str, Any] | None = None, extra: dict[str, Any] | None = None
+    message: str, code: str, fields: dict[str, list[str]] | None = None, extra: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {"success": False, "error": message, "code": code, **(extra or {})}
+    body: dict[str, Any] = {"success": False, "error": _writable(message), "code": code, **(extra or {})}
     if fields is not None:
-        body["fields"] = fields
+        body["fields"] = {_writable(name): [_writable(said) for said in problems] for name, problems in fields.items()}
     return body
+
+
+def _writable(text: str) -> str:
+    """What is refused is often repeated, and half of a character ("\\ud800" in JSON) could not be written."""
+    return text.encode(errors="replace").decode()
 
 
 def render_exception(exc: Exception, context: dict[str, Any]) -> Response | None:
@@ -107,7 +112,7 @@ def _validation_body(exc: exceptions.ValidationError) -> dict[str, Any]:
     return error_body(message, str(code or "invalid"), fields)
 
 
-def _plain(detail: Any) -> Any:
+def _plain(detail: Any) -> dict[str, list[str]]:
     """DRF's nested details as plain lists and strings; a nested field reads `dedication.name`."""
     flat: dict[str, list[str]] = {}
 

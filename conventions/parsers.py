@@ -17,12 +17,9 @@ class ExactJSONParser(JSONParser):
         if not raw.strip():
             return {}
         try:
-            body = json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
-            # Half of a character ("\ud800") is no text: no answer that repeats it could be written.
-            json.dumps(body, ensure_ascii=False, default=str).encode()
+            return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
         except (ValueError, ArithmeticError, RecursionError) as error:  # Arithmetic: an exponent that no Decimal holds
             raise ParseError("The body is not valid JSON.") from error
-        return body
 
 
 def _refuse_constant(name: str) -> None:

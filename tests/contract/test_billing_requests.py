@@ -81,7 +81,7 @@ def test_a_subscription_makes_customer_and_price_once(live: Live, calls: Recordi
     assert looked.startswith("GET /v1/subscriptions/")
 
 
-def test_what_a_subscriber_changes_is_one_call_each(live: Live, calls: Recording) -> None:
+def test_what_a_subscriber_changes_is_told_stripe_once(live: Live, calls: Recording) -> None:
     token = subscribe(live)
     subscription, before = Subscription.objects.get(), len(calls.calls)
     bigger = make_plan(days=None, hundredths=800, price=Money(10400, "eur"))
@@ -91,11 +91,12 @@ def test_what_a_subscriber_changes_is_one_call_each(live: Live, calls: Recording
     assert [call.split("/sub_")[0] for call in made(calls)[before:]] == [
         "POST /v1/subscriptions",
         "POST /v1/subscriptions",
+        "GET /v1/subscriptions",  # whether a new month is beginning
         "POST /v1/prices 200",
         "POST /v1/subscriptions",
         "POST /v1/billing_portal/sessions 200",
     ]
-    assert sent(calls, before + 3)["proration_behavior"] == ["create_prorations"]
+    assert sent(calls, before + 4)["proration_behavior"] == ["create_prorations"]
 
 
 def test_a_lost_subscription_is_looked_for_among_the_customers(live: Live, calls: Recording) -> None:

@@ -344,7 +344,10 @@ def test_settings_of_which_a_part_is_refused_stay_as_they_are(live: Live, org: s
     asked = {"low_balance": 7, "auto_top_up": RULE}
     answer = live.ask("PATCH", f"/api/wallets/{org}", json=asked, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["code"]) == (409, "no_payment_method")
-    assert Wallet.objects.get().low_balance_minor is None
+    assert not Wallet.objects.exists()
+    live.ask("PATCH", f"/api/wallets/{org}", json={"low_balance": 5}, headers={"Authorization": f"Bearer {token}"})
+    live.ask("PATCH", f"/api/wallets/{org}", json=asked, headers={"Authorization": f"Bearer {token}"})
+    assert Wallet.objects.get().low_balance_minor == 500
 
 
 def test_without_a_saved_method_nothing_tops_itself_up(live: Live, org: str, token: str) -> None:
