@@ -1,13 +1,16 @@
 """`make demo`: everything on this machine, in the foreground, until interrupted.
 
-Makes a database below .demo/, starts the Stripe sandbox, the worker, the scheduler and the web server, waits until
-they answer, tops up a wallet and gives a test donation, and prints where to look. Ports come from PORT and SANDBOX_PORT.
+Makes a database below .demo/, starts the Stripe sandbox, has `stripe_setup` make the webhook endpoint there, starts the
+worker, the scheduler and the web server, waits until they answer, tops up a wallet and gives a test donation, and prints
+where to look. Ports come from PORT and SANDBOX_PORT. .demo/env holds the environment, for commands beside it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -24,6 +27,7 @@ from config.demo_acts import Demo
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE = BASE_DIR / ".demo"
 READY_WITHIN_S = 60
+MOST_SECRETS = 16
 
 
 def main() -> int:
@@ -38,21 +42,26 @@ def main() -> int:
     python = sys.executable
     _say("Preparing the database …")
     for command in (["migrate", "--verbosity", "0"], ["seed_demo", "--verbosity", "0"]):
-        if subprocess.run([python, "manage.py", *command], cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL).returncode:  # noqa: S603
+        if subprocess.run([python, "manage.py", *command], cwd=BASE_DIR, env=_whole(env), stdout=subprocess.DEVNULL).returncode:  # noqa: S603
             return _fail(f"manage.py {command[0]} failed; the lines above say why.")
-    hook = [f"{web}/api/payments/stripe/webhook", env["STRIPE_WEBHOOK_SECRET"]]
     sandbox = [python, "-m", "sandbox", "--port", str(sandbox_port), "--data", str(STATE / "sandbox.sqlite3")]
     programs = {
-        "sandbox": [*sandbox, "--webhook-url", hook[0], "--webhook-secret", hook[1]],
         "web": [python, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"],
         "worker": [python, "manage.py", "db_worker", "--no-reload", "--interval", "0.5"],
         "scheduler": [python, "manage.py", "sweep", "--every", "60"],
     }
     _say("Starting sandbox, web server, worker and scheduler …")
     _on_interrupt(_interrupt)
-    running = {name: _start(name, command, env) for name, command in programs.items()}
+    demo = Demo(web=web, stripe=stripe, stripe_key=env["STRIPE_SECRET_KEY"], say=_say)
+    running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        return _run(running, Demo(web=web, stripe=stripe, stripe_key=env["STRIPE_SECRET_KEY"], say=_say))
+        running["sandbox"] = _start("sandbox", sandbox, _whole(env))
+        if trouble := _wait(running, f"{stripe}/_sandbox/healthz"):
+            return _fail(trouble)
+        env["STRIPE_WEBHOOK_SECRET"] = _register_webhook(demo, env)
+        _keep_environment(env)
+        running |= {name: _start(name, command, _whole(env)) for name, command in programs.items()}
+        return _run(running, demo)
     except KeyboardInterrupt:
         _say("\nStopping.")
         return 0
@@ -61,13 +70,8 @@ def main() -> int:
 
 
 def _run(running: dict[str, subprocess.Popen[bytes]], demo: Demo) -> int:
-    started = time.monotonic()
-    while not (_answers(f"{demo.web}/readyz") and _answers(f"{demo.stripe}/_sandbox/healthz")):
-        if died := _first_dead(running):
-            return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
-        if time.monotonic() - started > READY_WITHIN_S:
-            return _fail(f"Nothing answered within {READY_WITHIN_S} s. See the logs in .demo/")
-        time.sleep(0.1)
+    if trouble := _wait(running, f"{demo.web}/readyz"):
+        return _fail(trouble)
     demo.fill_wallet()
     _say(_welcome(demo.web, demo.stripe))
     demo.give_once()
@@ -76,15 +80,60 @@ def _run(running: dict[str, subprocess.Popen[bytes]], demo: Demo) -> int:
     return _fail(f"The {died} stopped. Its last words are in .demo/{died}.log")
 
 
-def _environment(web: str, stripe: str) -> dict[str, str]:
+def _wait(running: dict[str, subprocess.Popen[bytes]], url: str) -> str:
+    """Until something answers there; or what is wrong."""
+    started = time.monotonic()
+    while not _answers(url):
+        if died := _first_dead(running):
+            return f"The {died} stopped. Its last words are in .demo/{died}.log"
+        if time.monotonic() - started > READY_WITHIN_S:
+            return f"Nothing answered within {READY_WITHIN_S} s. See the logs in .demo/"
+        time.sleep(0.1)
+    return ""
+
+
+def _register_webhook(demo: Demo, env: dict[str, str]) -> str:
+    """Have the endpoint made or mended as an operator would; STRIPE_WEBHOOK_SECRET for it. Stripe shows a secret once,
+    when its endpoint is made, so all are kept: another port is another endpoint."""
+    kept = STATE / "webhook_secrets"
+    known = kept.read_text().split() if kept.exists() else []
+    if not known:
+        demo.forget_endpoints()
+    command = [sys.executable, "manage.py", "stripe_setup", "--apply", "--json"]
+    done = subprocess.run(command, cwd=BASE_DIR, env=_whole(env), capture_output=True, text=True)  # noqa: S603
+    told = json.loads(done.stdout) if done.returncode in (0, 1) and done.stdout else {}
+    if "secret" in told:
+        known = [told["secret"], *known][:MOST_SECRETS]
+        _keep(kept, "".join(f"{secret}\n" for secret in known))
+    if not told or not known:
+        sys.exit(f"manage.py stripe_setup failed: {done.stderr}")
+    return ",".join(known)
+
+
+def _keep_environment(env: dict[str, str]) -> None:
+    """For a shell: set -a; . .demo/env; set +a"""
+    _keep(STATE / "env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in env.items()))
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file that its owner alone may read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+def _whole(env: dict[str, str]) -> dict[str, str]:
     """What the processes see: the demonstration's own values, whatever a .env file or the shell says."""
+    return {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
+
+
+def _environment(web: str, stripe: str) -> dict[str, str]:
+    """The demonstration's own values."""
     key = STATE / "secret_key"
     if not key.exists():
-        key.write_text(secrets.token_urlsafe(50))
+        _keep(key, secrets.token_urlsafe(50))
     return {
-        **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        "PYTHONUNBUFFERED": "1",
         "SECRET_KEY": key.read_text(),
         "DEBUG": "0",
         "LIVE_MODE": "0",
@@ -94,7 +143,7 @@ def _environment(web: str, stripe: str) -> dict[str, str]:
         "WEB_CONCURRENCY": "1",
         "STRIPE_SECRET_KEY": "sk_test_" + "largessedemo" * 2,
         "STRIPE_PUBLISHABLE_KEY": "pk_test_" + "largessedemo" * 2,
-        "STRIPE_WEBHOOK_SECRET": "whsec_largesse_demo",
+        "STRIPE_WEBHOOK_SECRET": "whsec_none",  # until the endpoint is made
         "STRIPE_API_BASE": stripe,
         "STRIPE_JS_URL": f"{stripe}/v3/",
         "FRONTEND_URL": web,
@@ -138,6 +187,7 @@ def _welcome(web: str, stripe: str) -> str:
     A student       {web}/account     student@example.org, password largesse-demo; tutor@example.org records sessions
     API             {web}/api/docs/
     Stripe sandbox  {stripe}    (docs/sandbox.md: more cards, refunds, disputes, time travel)
+    Commands        set -a; . .demo/env; set +a; .venv/bin/python manage.py check_books
     Mails           .demo/mail/     Logs  .demo/*.log     Fresh start  rm -r .demo
 
   Ctrl-C stops everything.

@@ -27,6 +27,12 @@ class Demo:
     stripe_key: str
     say: Callable[[str], None]
 
+    def forget_endpoints(self) -> None:
+        """Delete the webhook endpoints of the sandbox: those of an earlier version, whose secrets nobody has kept."""
+        address = f"{self.stripe}/v1/webhook_endpoints"
+        for endpoint in _json(f"{address}?limit=100", token=self.stripe_key)["data"]:
+            _call(f"{address}/{endpoint['id']}", None, {}, self.stripe_key, method="DELETE")
+
     def give_once(self) -> None:
         """One gift of $25, paid at the sandbox."""
         campaign = self._ask("/api/campaigns/clean-water")
@@ -84,9 +90,9 @@ def _form(url: str, fields: dict[str, str], *, token: str) -> dict[str, Any]:
     return _call(url, urllib.parse.urlencode(fields).encode(), {}, token)
 
 
-def _call(url: str, data: bytes | None, headers: dict[str, str], token: str) -> dict[str, Any]:
+def _call(url: str, data: bytes | None, headers: dict[str, str], token: str, *, method: str | None = None) -> dict[str, Any]:
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, data, headers)  # noqa: S310  loopback
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310  loopback
     with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
         found: dict[str, Any] = json.load(answer)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -92,7 +92,8 @@ class Batch:
             self._take(payment)
         self._nobody_waits_for = asked - {i for (i,) in waited_for}
 
-    def _take(self, payment: Payment) -> None:
+    def _take(self, payment: Payment) -> set[str]:
+        """Remember the payment as it is; returns its ids."""
         self.payments[payment.pk] = payment
         self.before[payment.pk] = Before(
             row=_row(payment),
@@ -101,7 +102,7 @@ class Batch:
             disputed_minor=payment.disputed_minor,
             posted=frozenset(posting.key for posting in postings_due(payment, (), ())),
         )
-        self._index(payment)
+        return self._index(payment)
 
     def _index(self, payment: Payment) -> set[str]:
         """Remember the payment by its ids; returns those that were new."""
@@ -141,18 +142,19 @@ class Batch:
         if payment is None and self.take_in_unmatched:
             payment = unmatched.take_in(sighting)
         if payment is not None:
-            self._take(payment)
-            self._learned |= set(self._by_id)
+            self._learned |= self._take(payment)
         return payment
 
     def learned(self) -> set[str]:
-        """The ids learned since the last call under which events may be parked, which can go on now.
-
-        Under most ids nobody waits, as was asked together with the payments. Nobody can have begun to since: who parks an
-        event holds the lock of its ids (`one_at_a_time`) or of its payment, and we have held both since before we asked.
-        """
+        """The ids learned since the last call under which sightings may wait, which can go on now."""
         learned, self._learned = self._learned, set()
-        return learned - self._nobody_waits_for
+        return learned
+
+    def nobody_waits_for(self, ids: Collection[str]) -> set[str]:
+        """Those of these ids under which no event was parked, as was asked together with the payments. Nobody can have begun
+        to since: who parks an event holds the lock of its ids (`one_at_a_time`) or of its payment, and we have held both
+        since before we asked."""
+        return self._nobody_waits_for.intersection(ids)
 
     def apply_refunds_and_disputes(self, items: Sequence[Item]) -> None:
         """Merge refunds and disputes of payments that are paid; those of others wait for their payment."""
@@ -243,19 +245,23 @@ class Batch:
                 fulfilment.settle(list(of_purpose))
 
 
-def one_at_a_time(items: Sequence[Item]) -> Statement | None:
-    """The statement after which, until the end of the transaction, nobody else settles anything that names one of the
-    ids that these items name.
+def stripe_ids(items: Iterable[Item]) -> set[str]:
+    """Those that name the payment of one of these items."""
+    seen = [item.sighting for item in items]
+    return {i for s in seen for i in (s.session, s.intent, s.charge, s.invoice) if i}
+
+
+def one_at_a_time(ids: Collection[str]) -> Statement | None:
+    """The statement after which, until the end of the transaction, nobody else settles anything that names one of these
+    ids of Stripe's.
 
     Locking the payment is not enough while an id is news: one transaction parks a dispute because no payment has its
     intent, another teaches that intent to its payment and sees no parked dispute, and neither sees the other. SQLite
     has one writer anyway.
     """
-    seen = [item.sighting for item in items]
-    stripe_ids = {i for s in seen for i in (s.session, s.intent, s.charge, s.invoice) if i}
-    if connection.vendor != "postgresql" or not stripe_ids:
+    if connection.vendor != "postgresql" or not ids:
         return None
-    digests = (hashlib.sha256(stripe_id.encode()).digest() for stripe_id in stripe_ids)
+    digests = (hashlib.sha256(stripe_id.encode()).digest() for stripe_id in ids)
     keys = sorted(int.from_bytes(digest[:8], "big", signed=True) for digest in digests)
     return Statement("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) AS key", [keys], answers=True)
 

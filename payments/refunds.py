@@ -14,6 +14,7 @@ from payments.errors import CardDeclined, NotRefundable, PaymentDisputed, Refund
 from payments.models import Payment, Refund
 from payments.money import Money
 from payments.settlement import settle_objects
+from payments.states import ProductState, product_state
 
 # https://docs.stripe.com/api/refunds/create#create_refund-reason
 REASONS = ("requested_by_customer", "duplicate", "fraudulent")
@@ -21,7 +22,7 @@ REASONS = ("requested_by_customer", "duplicate", "fraudulent")
 
 def why_nothing_is_left(payment: Payment) -> str:
     """The sentence for a payment of which nothing can be refunded (any more)."""
-    if payment.disputed_minor:
+    if product_state(payment) == ProductState.DISPUTED:
         held = Money(payment.disputed_minor, payment.currency).display()
         return f"Nothing of this payment can be refunded: a dispute has withdrawn {held}. Only if it is won does that come back."
     return "Nothing of this payment can be refunded."
@@ -46,7 +47,7 @@ def request_refund(
         if not payment.paid_at or not payment.payment_intent:
             raise NotRefundable("Only a paid payment can be refunded.")
         left = payment.refundable_minor
-        if left <= 0 and payment.disputed_minor:
+        if left <= 0 and product_state(payment) == ProductState.DISPUTED:
             raise PaymentDisputed(why_nothing_is_left(payment))
         if seen_refundable_minor not in {None, left}:
             raise RefundableChanged(

@@ -18,12 +18,13 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from accounts.audit import masked
 from conventions.errors import DomainError
 from conventions.failures import told
 from conventions.rows import run
 from conventions.trying_again import ended_for_another, in_transaction
 from payments import inbox
-from payments.batch import ID_COLUMNS, Batch, Item, one_at_a_time
+from payments.batch import ID_COLUMNS, Batch, Item, one_at_a_time, stripe_ids
 from payments.facts import Sighting, from_event
 from payments.fulfilment import all_fulfilments
 from payments.models import Dispute, LedgerAccount, Payment, Refund, StripeEvent, Transfer
@@ -33,13 +34,17 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 100
 MOST = 10_000
-NOT_SHOWN = frozenset({"payload"})  # never changes, and is long
+# Of an event: its body, which never changes and is long, and the bookkeeping of its tries.
+NOT_SHOWN: dict[type[Model], frozenset[str]] = {StripeEvent: frozenset({"payload", "attempts", "next_attempt_at"})}
+# What people call themselves and write: that it changes is told, the words are not.
+WORDS_OF_PEOPLE = frozenset({"customer_name", "name", "display_name", "dedication_name", "message"})
 Key = tuple[type[Model], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowChange:
-    """One row that differs afterwards. `columns`: name -> (before, after); of a new row, before is None throughout."""
+    """One row that differs afterwards. `columns`: name -> (before, after); of a new row, before is None throughout.
+    Addresses are masked, and of names and messages only “(written)” is told."""
 
     table: str  # payments_refund; "task" for a background task that would be enqueued
     row: str  # the primary key; of a task, its path
@@ -63,7 +68,8 @@ class Replayed:
 
 @dataclass(kw_only=True)
 class Preview:
-    """What a replay would do: the rows that would change, and the events that would fail, with why."""
+    """What a replay would do: the rows that would change, and the events that would fail, with why; what these are
+    told by is not among the rows."""
 
     changes: list[RowChange] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # id -> error
@@ -104,21 +110,25 @@ def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:
         yield unique[start : start + CHUNK]
 
 
-def _apply(ids: list[str], replayed: Replayed) -> None:
-    """Apply these together; where that fails, one by one, so that a bad one fails alone."""
+def _apply(ids: list[str], replayed: Replayed, *, in_earnest: bool = True) -> None:
+    """Apply these together; where that fails, one by one, so that a bad one fails alone. Logged only `in_earnest`."""
+    failure: Exception | None = None
     try:
         states = settle_stored(ids, again=True).states
     except Exception as error:
         if ended_for_another(error) and connection.in_atomic_block:
             raise  # the event has no fault: whoever began the transaction does all of it again
-        if len(ids) > 1:
-            for pk in ids:
-                _apply([pk], replayed)
-            return
-        logger.warning("%s could not be replayed", ids[0], exc_info=True)
+        failure, states = error, {}
+    if failure and len(ids) > 1:  # out of the except block, so that no traceback drags this one along
+        for pk in ids:
+            _apply([pk], replayed, in_earnest=in_earnest)
+        return
+    if failure:
+        if in_earnest:
+            logger.warning("%s could not be replayed", ids[0], exc_info=failure)
         row = StripeEvent.objects.get(pk=ids[0])
-        replayed.states[row.pk] = inbox.record_failure(inbox.envelope_of(row), error, source=row.source)
-        replayed.failed[row.pk] = told(error)
+        replayed.states[row.pk] = inbox.record_failure(inbox.envelope_of(row), failure, source=row.source)
+        replayed.failed[row.pk] = told(failure)
         return
     replayed.states |= states
     for pk in sorted(set(ids) - set(states)):
@@ -134,12 +144,14 @@ def _preview(ids: list[str]) -> Preview:
     # with its effects.
     events = inbox.lock(ids, again=True)
     sightings = [seen for event in events if (seen := _sighting(event))]
-    run(one_at_a_time([Item(seen) for seen in sightings]))
+    run(one_at_a_time(stripe_ids(Item(seen) for seen in sightings)))
     Batch(take_in_unmatched=False).find_payments(sightings)
     started = timezone.now()
     with transaction.atomic():
-        _apply([event.pk for event in events], replayed)
+        _apply([event.pk for event in events], replayed, in_earnest=False)
         after = _values(_rows_of(replayed, sightings))
+        for pk in replayed.failed:
+            after.pop((StripeEvent, pk), None)
         tasks = list(DBTaskResult.objects.filter(enqueued_at__gte=started).order_by("enqueued_at", "pk"))
         transaction.set_rollback(True)
     # What is still there was enqueued by others meanwhile.
@@ -182,7 +194,8 @@ def _values(rows: Iterable[QuerySet[Any]]) -> dict[Key, dict[str, Any]]:
     """Each row's columns by its model and key."""
     found: dict[Key, dict[str, Any]] = {}
     for queryset in rows:
-        columns = [f.attname for f in queryset.model._meta.concrete_fields if f.attname not in NOT_SHOWN]
+        not_shown = NOT_SHOWN.get(queryset.model, frozenset())
+        columns = [f.attname for f in queryset.model._meta.concrete_fields if f.attname not in not_shown]
         for values in queryset.order_by("pk").values("pk", *columns):
             found[queryset.model, values.pop("pk")] = values
     return found
@@ -199,10 +212,17 @@ def _same_rows(found: Iterable[Key]) -> Iterator[QuerySet[Any]]:
 def _change(key: Key, before: dict[str, Any] | None, after: dict[str, Any]) -> RowChange:
     model, pk = key
     if before is None:
-        columns = {name: (None, value) for name, value in after.items() if value not in (None, "")}
+        columns = {name: (None, _shown(name, value)) for name, value in after.items() if value not in (None, "")}
         return RowChange(table=model._meta.db_table, row=str(pk), change="added", columns=columns)
-    columns = {name: (before[name], value) for name, value in after.items() if before[name] != value}
+    columns = {name: (_shown(name, before[name]), _shown(name, value)) for name, value in after.items() if before[name] != value}
     return RowChange(table=model._meta.db_table, row=str(pk), change="changed", columns=columns)
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A value without what people would not have shown around: it is compared before."""
+    if not isinstance(value, str) or not value:
+        return value
+    return "(written)" if name in WORDS_OF_PEOPLE else masked(value) or value
 
 
 def _enqueued(task: DBTaskResult[Any, Any]) -> RowChange:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from conventions.failures import told
 from conventions.insert_or_add import insert_or_add
 from payments.models import LastRun, StripeCallTally
 
@@ -34,7 +35,7 @@ def count_call(method: str, url: str, outcome: str, took_s: float) -> None:
     try:
         insert_or_add(StripeCallTally, [row], key=["operation", "outcome"], add=added)
     except DatabaseError as error:
-        logger.warning("a call to Stripe could not be counted: %s", error)
+        logger.warning("a call to Stripe could not be counted: %s", told(error))
 
 
 def _operation(method: str, url: str) -> str:

@@ -9,17 +9,23 @@ product's rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+from django.db import connection
 
 from conventions import tenancy
 from conventions.log_context import about, note
 from conventions.rows import run
 from conventions.trying_again import in_transaction
 from payments import following, inbox
-from payments.batch import Batch, Item, one_at_a_time
+from payments.batch import Batch, Item, one_at_a_time, stripe_ids
 from payments.facts import StripeObject, from_event, from_object
 from payments.inbox import Envelope, State
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,6 +35,8 @@ class Settled:
     states: dict[str, str] = field(default_factory=dict)
     duplicates: int = 0
     changed: list[str] = field(default_factory=list)
+    # Stripe's ids that were learned from woken events, so that the batch did not hold them from its beginning.
+    taught: set[str] = field(default_factory=set)
 
 
 def settle_events(envelopes: Sequence[Envelope], *, source: str) -> Settled:
@@ -39,7 +47,7 @@ def settle_events(envelopes: Sequence[Envelope], *, source: str) -> Settled:
 
     def work() -> Settled:
         settled, items = _read(envelopes)
-        stored = inbox.store(envelopes, source=source, then=one_at_a_time(items))
+        stored = inbox.store(envelopes, source=source, then=one_at_a_time(stripe_ids(items)))
         settled.states = {pk: state for pk, state in settled.states.items() if pk in stored}
         settled.duplicates = len(envelopes) - len(stored)
         settled = _settle_and_record([item for item in items if item.event_id in stored], settled, stored=stored)
@@ -47,7 +55,7 @@ def settle_events(envelopes: Sequence[Envelope], *, source: str) -> Settled:
         return settled
 
     with about(**({"event_id": envelopes[0].id} if len(envelopes) == 1 else {})), tenancy.everything():
-        return in_transaction(work, what="settlement")
+        return _wake_late(in_transaction(work, what="settlement"))
 
 
 def settle_stored(ids: Iterable[str], *, take_in_unmatched: bool = False, again: bool = False) -> Settled:
@@ -60,13 +68,13 @@ def settle_stored(ids: Iterable[str], *, take_in_unmatched: bool = False, again:
         stored = {row.pk: row.state for row in rows}
         envelopes = [inbox.envelope_of(row) for row in rows]
         settled, items = _read(envelopes)
-        run(one_at_a_time(items))
+        run(one_at_a_time(stripe_ids(items)))
         settled = _settle_and_record(items, settled, stored=stored, take_in_unmatched=take_in_unmatched)
         following.follow(envelopes)
         return settled
 
     with about(**({"event_id": ids[0]} if len(ids) == 1 else {})), tenancy.everything():
-        return in_transaction(work, what="settlement")
+        return _wake_late(in_transaction(work, what="settlement"))
 
 
 def settle_objects(objects: Iterable[StripeObject], *, take_in_unmatched: bool = False) -> Settled:
@@ -75,11 +83,11 @@ def settle_objects(objects: Iterable[StripeObject], *, take_in_unmatched: bool =
 
     def work() -> Settled:
         items = [Item(sighting) for sighting in sightings]
-        run(one_at_a_time(items))
+        run(one_at_a_time(stripe_ids(items)))
         return _settle_and_record(items, Settled(), stored={}, take_in_unmatched=take_in_unmatched)
 
     with about(), tenancy.everything():
-        return in_transaction(work, what="settlement")
+        return _wake_late(in_transaction(work, what="settlement"))
 
 
 def _read(envelopes: Sequence[Envelope]) -> tuple[Settled, list[Item]]:
@@ -107,7 +115,7 @@ def _settle_and_record(
 
 def _settle(items: list[Item], settled: Settled, *, take_in_unmatched: bool) -> None:
     """Apply `items` and the parked events that they wake, which join `items`."""
-    batch = Batch(take_in_unmatched=take_in_unmatched)
+    batch, held = Batch(take_in_unmatched=take_in_unmatched), stripe_ids(items)
     batch.find_payments([item.sighting for item in items])
     if len(batch.payments) == 1:
         note(payment_id=next(iter(batch.payments)))
@@ -116,15 +124,43 @@ def _settle(items: list[Item], settled: Settled, *, take_in_unmatched: bool) -> 
         # Facts about payments first: an id they teach, or that it is paid, may wake events that waited for it.
         for item in arriving:
             batch.apply_to_payment(item)
-        arriving = _woken(batch.learned(), known={item.event_id for item in items})
-        items.extend(arriving)
-    # A sighting that came too early within its own batch (a refund before the intent that names its payment).
-    for item in items:
-        if item.waits_for:
-            batch.apply_to_payment(item)
+        learned = batch.learned()
+        settled.taught |= learned - held - set(batch.payments)
+        # As may one that came too early within its own batch (a refund before the intent that names its payment).
+        too_early = [item for item in items if item.waits_for] if learned else []
+        woken = _woken(learned - batch.nobody_waits_for(learned), known={item.event_id for item in items})
+        items.extend(woken)
+        arriving = too_early + woken
     batch.apply_refunds_and_disputes(items)
     settled.states.update((item.event_id, _end_of(item)) for item in items if item.event_id)
     settled.changed = batch.write()
+
+
+def _wake_late(settled: Settled) -> Settled:
+    """Wake once more those who wait for ids that woken events taught, holding these ids now and our payments committed.
+
+    While we did not hold them somebody may have parked an event for one of them without seeing our payment, and we may not
+    have seen that event. Should this fail, the sweep applies what waits.
+    """
+    late, held = settled.taught, set[str]()
+    while late and connection.vendor == "postgresql":  # SQLite has one writer anyway
+        held |= late
+        try:
+            woken = in_transaction(partial(_settle_waiting, late), what="settlement")
+        except Exception:
+            logger.exception("what waits for %s is left to the sweep", sorted(late))
+            break
+        settled.states |= woken.states
+        settled.changed += woken.changed
+        late = woken.taught - held
+    return settled
+
+
+def _settle_waiting(ids: Collection[str]) -> Settled:
+    run(one_at_a_time(ids))
+    rows = inbox.wake(ids)
+    settled, items = _read([inbox.envelope_of(row) for row in rows])
+    return _settle_and_record(items, settled, stored={row.pk: row.state for row in rows})
 
 
 def _woken(ids: Collection[str], *, known: Collection[str | None]) -> list[Item]:

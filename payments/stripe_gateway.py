@@ -267,12 +267,18 @@ LISTS: dict[str, tuple[Callable[[stripe.StripeClient], Callable[..., Any]], list
 
 
 def pages(
-    name: str, *, since: datetime | None = None, until: datetime | None = None, after: str | None = None, **filters: Any
+    name: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: str | None = None,
+    on_pause: Callable[[str], None] = logger.warning,
+    **filters: Any,
 ) -> Iterator[list[Json]]:
     """The objects of one of `LISTS` made from `since` on and before `until`, newest first, a hundred at a time.
 
     Goes on `after` the object with that id. There is no end but the list's: only one page is held at a time. Waits where
-    Stripe limits our rate or fails for a moment; raises when it goes on for minutes.
+    Stripe limits our rate or fails for a moment, and says so by `on_pause`; raises when it goes on for minutes.
     """
     fetch, expand = LISTS[name][0](client()), LISTS[name][1]
     made = {"gte": since and int(since.timestamp()), "lt": until and int(until.timestamp())}
@@ -281,7 +287,7 @@ def pages(
     params |= {"expand": expand} if expand else {}
     params |= {"starting_after": after} if after else {}
     while True:
-        answer = _patiently(partial(fetch, params))
+        answer = _patiently(partial(fetch, params), on_pause)
         if answer["data"]:
             yield answer["data"]
         if not answer["has_more"]:
@@ -289,8 +295,8 @@ def pages(
         params = {**params, "starting_after": answer["data"][-1]["id"]}
 
 
-def _patiently(send: Callable[[], Any]) -> Json:
-    """Send a look until it succeeds: pauses as long as Stripe asks for, else 1, 2, 4 … seconds."""
+def _patiently(send: Callable[[], Any], on_pause: Callable[[str], None]) -> Json:
+    """Send a look until it succeeds: pauses as long as Stripe asks for, else 1, 2, 4 … seconds, each told beforehand."""
     for attempt in range(PATIENCE_TRIES - 1):
         try:
             return _call(send)
@@ -298,7 +304,10 @@ def _patiently(send: Callable[[], Any]) -> Json:
             if isinstance(error.__cause__, stripe.AuthenticationError | stripe.PermissionError):
                 raise
             asked = error.retry_after_s if isinstance(error, StripeBusy) else 0
-            time.sleep(min(max(asked, 2**attempt), LONGEST_PAUSE_S))
+            pause_s = min(max(asked, 2**attempt), LONGEST_PAUSE_S)
+            trouble = "Stripe limits our rate" if isinstance(error, StripeBusy) else "Stripe does not answer"
+            on_pause(f"{trouble}; trying again in {pause_s} s")
+            time.sleep(pause_s)
     return _call(send)
 
 

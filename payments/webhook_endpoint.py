@@ -8,10 +8,12 @@ both deliver, every event comes twice and is applied once; then the older one is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 
 from conventions.errors import Conflict
 from payments import stripe_gateway
@@ -19,6 +21,7 @@ from payments.following import handled_types
 
 Json = dict[str, Any]
 DESCRIPTION = "Largesse"
+ROTATION_TAKES = timedelta(days=7)  # at most: Stripe redelivers for three
 CREATE, UPDATE, ROTATE, RETIRE = "create", "update", "rotate", "retire"
 
 
@@ -48,7 +51,7 @@ def endpoints_at(url: str) -> list[Json]:
 
 
 def find_drift(endpoints: list[Json], url: str) -> list[Drift]:
-    """Every departure of the newest endpoint, and those besides it."""
+    """Every departure of the newest endpoint, and those besides it, unless a rotation is still within its time."""
     if not endpoints:
         return [Drift(what=f"Stripe has no webhook endpoint for {url}.", mended_by=CREATE)]
     newest, *older = endpoints
@@ -64,11 +67,20 @@ def find_drift(endpoints: list[Json], url: str) -> list[Drift]:
         spoken = f"API version {version}" if (version := newest["api_version"]) else "the account's default API version"
         what = f"{pk} speaks {spoken}, not {settings.STRIPE_API_VERSION}; Stripe cannot change that."
         drift.append(Drift(what=what, mended_by=ROTATE, endpoint=pk))
-    drift += [
-        Drift(what=f"{e['id']} delivers to the same address, as {pk} does since.", mended_by=RETIRE, endpoint=e["id"])
-        for e in older
-    ]
+    if retire_by(endpoints) is None:
+        drift += [
+            Drift(what=f"{e['id']} delivers to the same address, as {pk} does since.", mended_by=RETIRE, endpoint=e["id"])
+            for e in older
+        ]
     return drift
+
+
+def retire_by(endpoints: list[Json]) -> datetime | None:
+    """When a rotation that is under way should be over; None where there is none, or that time has passed."""
+    if len(endpoints) != 2:
+        return None
+    due = datetime.fromtimestamp(endpoints[0]["created"], tz=UTC) + ROTATION_TAKES
+    return due if timezone.now() < due else None
 
 
 def create(url: str) -> Json:

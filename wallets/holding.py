@@ -74,7 +74,10 @@ def capture(*, hold_id: str, money: Money | None, actor: User | None) -> WalletS
         if hold.state != State.AUTHORIZED or hold.expires_at <= timezone.now():
             raise HoldEnded("This hold has ended: it was captured, released, or is past its time.")
         if taken.amount_minor > hold.amount_minor:
-            raise MoreThanHeld(f"The hold is {hold.money.display()}.")
+            held, asked = hold.money.display(), taken.display()
+            raise MoreThanHeld(
+                f"The hold is {held}, which is less than {asked}: capture at most that, and spend the rest besides."
+            )
         spent = WalletSpend.objects.create(
             organization_id=wallet.organization_id,
             wallet=wallet,

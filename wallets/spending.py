@@ -86,7 +86,9 @@ def reverse(*, spend_id: str, money: Money | None, reason: str, key: str, actor:
         left = Money(spent.amount_minor - spent.reversed_minor, spent.currency)
         back = money or left
         if not 0 < back.amount_minor <= left.amount_minor:
-            raise MoreThanSpent(f"Of this spend {left.display()} can still be given back.")
+            if not left.amount_minor:
+                raise MoreThanSpent(f"All of this spend, {spent.money.display()}, was given back already: nothing is left of it.")
+            raise MoreThanSpent(f"Of this spend {left.display()} can still be given back, which is less than {back.display()}.")
         reversal = SpendReversal.objects.create(
             organization_id=wallet.organization_id,
             spend=spent,

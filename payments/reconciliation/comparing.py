@@ -27,6 +27,39 @@ TAKE_IN = "take it in: for the product that its metadata names, else as unmatche
 FETCH = "fetch its payment and settle both"
 # Columns whose values nobody reads in a line.
 LONG = frozenset({"receipt_url", "failure_message", "customer_email", "customer_name"})
+WORDS = {
+    "amount_minor": "amount",
+    "booked": "in our books",
+    "canceled_at": "canceled",
+    "checkout_session": "session",
+    "closed_at": "closed",
+    "created_at": "made",
+    "customer_email": "payer's address",
+    "customer_name": "payer's name",
+    "disputed_minor": "disputed",
+    "evidence_due_at": "evidence due",
+    "expired_at": "expired",
+    "failed_at": "failed",
+    "failure_code": "failure",
+    "failure_message": "words about the failure",
+    "failure_reason": "failure",
+    "fee_minor": "fee",
+    "funds_reinstated_at": "money given back",
+    "funds_withdrawn_at": "money withdrawn",
+    "net_minor": "net",
+    "paid_at": "paid",
+    "payment_intent": "intent",
+    "period_end": "paid for until",
+    "processing_at": "in process",
+    "receipt_url": "receipt",
+    "refunded_minor": "refunded",
+    "seen_refunded_minor": "refunded at Stripe",
+    "source_amount_minor": "amount before conversion",
+    "source_currency": "currency before conversion",
+    "stripe_customer": "customer",
+    "stripe_id": "Stripe's id",
+    "succeeded_at": "succeeded",
+}
 
 
 class Objects:
@@ -164,16 +197,31 @@ def _of_movement(sighting: Sighting, payment: Payment, known: Known) -> tuple[st
 
 
 def _changes(before: Any, after: Any, columns: Sequence[str]) -> str:
-    """The columns that differ, ours first: `status: open → paid, charge: nothing → ch_…`."""
+    """The columns that differ, ours first: `status: open → paid, charge: nothing → ch_…, receipt: not known`."""
     told = []
     for column in sorted(columns, key=lambda name: name != "status"):
         ours, theirs = getattr(before, column), getattr(after, column)
-        if ours != theirs:
-            told.append(column if column in LONG else f"{column}: {_shown(ours)} → {_shown(theirs)}")
+        if ours == theirs:
+            continue
+        if column in LONG:
+            told.append(f"{word(column)}: {'another one at Stripe' if ours else 'not known'}")
+        else:
+            told.append(f"{word(column)}: {shown(before, column)} → {shown(after, column)}")
     return ", ".join(told)
 
 
-def _shown(value: Any) -> str:
+def word(column: str) -> str:
+    """What people call a column of a row."""
+    return WORDS.get(column, column.replace("_", " "))
+
+
+def shown(row: Any, column: str) -> str:
+    """A column's value for people: amounts in the row's currency, times in UTC."""
+    value = getattr(row, column)
     if value is None or value == "":
         return "nothing"
+    if column.endswith("_minor"):
+        return Money(value, getattr(row, "source_currency" if column.startswith("source_") else "currency")).display()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else str(value)

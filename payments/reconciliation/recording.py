@@ -14,7 +14,7 @@ from payments.facts import OBJECTS
 from payments.ledger import open_accounts, post
 from payments.models import BalanceTransaction, Payout
 from payments.money import Money
-from payments.reconciliation.comparing import Objects, settle
+from payments.reconciliation.comparing import Objects, settle, shown, word
 from payments.reconciliation.differences import Difference, Json, each_alone
 from payments.sightings import id_of, moment
 
@@ -48,7 +48,7 @@ class BalanceTransactions:
             if ours is None:
                 found.append(Difference(subject=row.pk, what=_unrecorded(row), remedy="record and post it", thing=thing))
             elif told := [name for name in AMOUNTS if getattr(ours, name) != getattr(row, name)]:
-                what = ", ".join(f"{name} is {getattr(ours, name)} for us, {getattr(row, name)} at Stripe" for name in told)
+                what = ", ".join(f"{word(name)} is {shown(ours, name)} for us, {shown(row, name)} at Stripe" for name in told)
                 found.append(Difference(subject=row.pk, what=what, remedy="", thing=thing))
         return found
 

@@ -6,6 +6,7 @@ or stopped at its limit, goes on there when it is started again with the same wi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from payments.reconciliation.differences import Difference, Json, Step
 from payments.reconciliation.pulling import MissedEvents
 from payments.reconciliation.recording import BalanceTransactions, Payouts
 from payments.reconciliation.unbacked import unbacked_transfers
+
+logger = logging.getLogger(__name__)
 
 # In this order: what a later list says of a payment finds the payment known.
 STEPS: tuple[Callable[[], Step], ...] = (
@@ -71,10 +74,19 @@ class Window:
 
 
 class Run:
-    """`findings()` does the work as it is read; `result` says afterwards how it went."""
+    """`findings()` does the work as it is read; `result` says afterwards how it went. `on_page` hears of each page that
+    was compared, `on_pause` why it waits."""
 
-    def __init__(self, window: Window, *, apply: bool, limit: int, on_page: Callable[[str, int], None]) -> None:
-        self.apply, self.limit, self.on_page = apply, limit, on_page
+    def __init__(
+        self,
+        window: Window,
+        *,
+        apply: bool,
+        limit: int,
+        on_page: Callable[[str, int], None],
+        on_pause: Callable[[str], None] = logger.warning,
+    ) -> None:
+        self.apply, self.limit, self.on_page, self.on_pause = apply, limit, on_page, on_pause
         self.place = _place(window) if apply else None
         since, until = (self.place.since, self.place.until) if self.place else (window.since, window.until)
         self.result = Result(since, until, went_on=bool(self.place and self.place.step))
@@ -102,7 +114,7 @@ class Run:
     def _step(self, step: Step) -> Iterator[Finding]:
         after = self.place.cursor if self.place and self.place.step == step.source else None
         window = {"since": self.result.since, "until": self.result.until}
-        for page in stripe_gateway.pages(step.source, **window, after=after, **step.filters()):
+        for page in stripe_gateway.pages(step.source, **window, after=after, on_pause=self.on_pause, **step.filters()):
             yield from self._page(step, page)
             self.result.compared += len(page)
             self.on_page(step.name, len(page))

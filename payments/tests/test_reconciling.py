@@ -110,7 +110,7 @@ def test_a_session_that_was_paid_is_settled(story: Story) -> None:
     step = Objects("sessions")
     ((subject, what, remedy),) = told(step, session)
     assert (subject, remedy) == (story.session_id, SETTLE)
-    assert what.startswith(f"{story.payment.pk}: status: open → paid, checkout_session: nothing → {story.session_id}, ")
+    assert what.startswith(f"{story.payment.pk}: status: open → paid, session: nothing → {story.session_id}, ")
     assert (step.mend([session]), told(step, session)) == ({}, [])
     assert Payment.objects.get().paid_at == BIRTH + timedelta(seconds=2)
 
@@ -220,7 +220,7 @@ def test_amounts_that_were_recorded_otherwise_are_for_staff(story: Story) -> Non
     row = movement(story.charge(), 2500, 103)
     record([row])
     changed = row | {"fee": 104, "net": 2396}
-    what = "fee_minor is 103 for us, 104 at Stripe, net_minor is 2397 for us, 2396 at Stripe"
+    what = "fee is $1.03 for us, $1.04 at Stripe, net is $23.97 for us, $23.96 at Stripe"
     assert told(BalanceTransactions(), changed) == [(row["id"], what, "")]
 
 

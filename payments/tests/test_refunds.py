@@ -127,6 +127,14 @@ def test_of_a_payment_disputed_in_part_the_rest_is_refundable_less_what_is_on_it
     assert list(check_books()) == []
 
 
+def test_what_was_refunded_whole_and_is_disputed_as_well_is_refused_as_refunded(story: Story) -> None:
+    settle_events(story.refunded("a", 2500, at=60, in_all=2500), source="webhook")
+    settle_events(story.disputed("lost"), source="webhook")
+    with pytest.raises(RefundTooLarge, match=r"At most \$0\.00 of this payment"):
+        ask(story, 1)
+    assert list(check_books()) == []
+
+
 def test_a_dispute_of_money_whose_refund_is_on_its_way_leaves_nothing_and_never_less(story: Story) -> None:
     refund = ask(story, 2000)
     settle_events(story.disputed("lost"), source="webhook")

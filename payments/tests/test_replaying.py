@@ -66,12 +66,14 @@ def shape_of(changes: list[RowChange]) -> Shape:
 
 
 def shape_between(before: dict[Any, Any], after: dict[Any, Any]) -> Shape:
+    """Without how often an event was tried, and when it is tried next."""
     shape: Shape = Counter()
     for (table, pk), values in after.items():
         old = before.get((table, pk))
         if table == DBTaskResult._meta.db_table or old == values:
             continue
         names = [n for n, v in values.items() if (v not in (None, "") if old is None else old[n] != v)]
+        names = [n for n in names if n not in {"attempts", "next_attempt_at"}]
         shape[table, "added" if old is None else "changed", tuple(sorted(names))] += 1
     return shape
 
@@ -182,13 +184,41 @@ def test_a_preview_of_an_event_that_fails_says_why_and_keeps_it_as_it_was(story:
         replayed = replay(ids)
     assert told.failed == {bad.id: "ValueError: no such thing"}
     rows = {change.row: change.columns for change in told.changes if change.table == "payments_stripeevent"}
-    assert rows[bad.id] == {"attempts": (12, 13), "last_error": ("RuntimeError: no", "ValueError: no such thing")}
-    assert rows[good.id]["state"] == ("dead", "applied")
+    assert rows == {good.id: {"state": ("dead", "applied"), "last_error": ("RuntimeError: no", "")}}
     assert (replayed.failed, replayed.states) == (
         {bad.id: "ValueError: no such thing"},
         {good.id: "applied", bad.id: "dead"},
     )
     assert payment_of(Donation.objects.get(payment=story.payment)).status == "paid"
+
+
+def test_a_preview_logs_nothing_of_events_that_would_fail_and_a_replay_one_traceback_each(
+    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = kept_dead(*story.succeeded()[1:3])
+    StripeEvent.objects.update(state="failed", attempts=3, next_attempt_at=timezone.now())
+    monkeypatch.setattr("payments.settlement.from_event", lambda event: (_ for _ in ()).throw(ValueError(event["id"])))
+    seen = preview(ids)
+    assert (seen.changes, seen.failed) == ([], {pk: f"ValueError: {pk}" for pk in ids})
+    assert caplog.records == []
+    replay(ids)
+    assert [record.getMessage() for record in caplog.records] == [f"{pk} could not be replayed" for pk in sorted(ids)]
+    for record in caplog.records:
+        assert record.exc_info is not None
+        assert (str(record.exc_info[1]), record.exc_info[1].__context__) == (record.args[0], None)  # type: ignore[union-attr, index]
+    assert set(StripeEvent.objects.values_list("attempts", flat=True)) == {4}
+
+
+def test_a_preview_shows_no_whole_address_and_no_words_of_people(story: Story) -> None:
+    Payment.objects.update(customer_email="", customer_name="")
+    told = preview(kept_dead(*story.succeeded())).changes
+    columns = by_row(told)
+    assert columns["donations_donor"]["email"] == (None, "a…@example.org")
+    assert columns["payments_payment"]["customer_email"] == ("", "a…@example.org")
+    assert columns["payments_payment"]["customer_name"] == ("", "(written)")
+    shown = "\n".join(map(str, told))
+    assert "ada@example.org" not in shown
+    assert "Ada" not in shown
 
 
 def test_a_parked_event_that_a_replay_wakes_is_told_too(story: Story) -> None:
@@ -240,6 +270,14 @@ def test_a_dry_run_shows_a_diff_and_exits_with_one(story: Story) -> None:
     assert StripeEvent.objects.get().state == "dead"
 
 
+def test_dry_run_is_what_happens_without_any_option(story: Story) -> None:
+    kept_dead(story.succeeded()[2])
+    dry = run("--state", "dead", "--dry-run")
+    assert dry[0] == 1
+    assert dry[1].endswith("Nothing was changed; --apply does it.\n")
+    assert StripeEvent.objects.get().state == "dead"
+
+
 def test_applied_events_are_proved_to_change_nothing(story: Story) -> None:
     settle_events(story.succeeded(), source="webhook")
     assert run("--type", "charge.succeeded") == (0, "1 events would change nothing.\n")
@@ -276,6 +314,7 @@ def test_events_are_chosen_by_type_state_time_and_limit(story: Story) -> None:
     ("arguments", "message"),
     [
         ([], "Say which events"),
+        (["--state", "dead", "--dry-run", "--apply"], "--dry-run changes nothing: leave --apply out"),
         (["--since", "yesterday"], "--since must look like"),
         (["--since", "2026-13-45"], "--since must look like"),
         (["--id", "evt_none"], "There is no event evt_none here"),

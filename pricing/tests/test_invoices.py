@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection  # noqa: F401  skipif's condition names it
 from django.utils import timezone
 
 from accounts.tests.factories import UserFactory
-from payments import ledger, stripe_gateway
+from payments import inbox, ledger, stripe_gateway
 from payments.inbox import Envelope
 from payments.models import Payment, StripeEvent, Transfer
 from payments.money import Money
@@ -90,6 +92,38 @@ def test_every_order_of_a_renewals_events_ends_in_the_same_rows(plan: PricingPla
     assert rows == [121] * 5
     assert set(StripeEvent.objects.values_list("state", flat=True)) == {"applied"}
     assert list(check_books()) == []
+
+
+def test_every_order_of_a_renewals_events_in_one_batch_too(plan: PricingPlan) -> None:
+    subscription = running(plan)
+    ends = set()
+    for month, order in enumerate(itertools.permutations(range(5)), start=1):
+        story = InvoiceStory(subscription, month=month)
+        events = story.paid()
+        settle_events([events[index] for index in order], source="webhook")
+        ends.add(end_of(story))
+    assert ends == {("paid", "paid", (True, True), True, True, 400, 400)}
+    assert not StripeEvent.objects.exclude(state="applied").exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time")
+def test_what_somebody_held_while_a_woken_event_taught_its_id_is_woken_after_all(
+    plan: PricingPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = InvoiceStory(running(plan), month=1)
+    charge, intent, invoice_payment, invoice, _ = story.paid()
+    settle(charge, intent, invoice_payment)
+    wake, asked = inbox.wake, []
+
+    def held_at_first(learned: Collection[str]) -> list[StripeEvent]:
+        asked.append(set(learned))
+        return [row for row in wake(learned) if row.type == "invoice_payment.paid" or len(asked) > 2]
+
+    monkeypatch.setattr(inbox, "wake", held_at_first)
+    settle(invoice)
+    assert asked[2] == {story.intent_id}
+    assert end_of(story) == ("paid", "paid", (True, True), True, True, 400, 400)
 
 
 def test_every_order_of_a_first_invoices_events_ends_in_the_same_rows(plan: PricingPlan) -> None:

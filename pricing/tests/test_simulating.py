@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -172,6 +172,20 @@ def test_the_command_finds_a_student_by_address_and_tells_a_program_too(student:
         ("0.00", "2.50", None),
         ("-2.50", "0.00", None),
     ]
+
+
+@pytest.mark.parametrize("days", [-3, 3661, 5000])
+def test_days_out_of_range_are_refused_by_name(student: User, days: int) -> None:
+    words = io.StringIO()
+    with pytest.raises(CommandError, match=f"--days must be 0 to 3660, not {days}\\.") as refused:
+        call_command("simulate", "--student", student.pk, "--days", str(days), stdout=words)
+    assert (refused.value.returncode, words.getvalue()) == (2, "")
+
+
+def test_the_longest_look_ahead_is_taken(student: User) -> None:
+    words = io.StringIO()
+    call_command("simulate", "--student", student.pk, "--days", "3660", stdout=words)
+    assert "the next 3660 days" in words.getvalue()
 
 
 def test_nobody_of_that_name_is_an_error_of_its_own() -> None:

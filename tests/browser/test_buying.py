@@ -17,7 +17,7 @@ from pricing import hours
 from pricing.models import HourLot, PricingPlan, Product, PurchaseTransaction, Subscription
 from pricing.tests.factories import make_plan
 from tests.browser.steps import ASKS_FOR_3D_SECURE, DECLINED, VISA, log_in, type_card
-from tests.live import Live
+from tests.live import Live, a_campaign
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -155,6 +155,57 @@ def test_hours_of_who_is_logged_in_show_in_the_account(tab: Page, live: Live, fi
     assert tab.locator("#purchases td").all_inner_texts()[1:] == ["Five hours", "5", "€75.00", "Paid", "Receipt"]
     expect(tab.locator("#sessions tr")).to_have_count(1)
     assert tab.locator("#sessions td").all_inner_texts()[1:] == ["Algebra 1", "1.5"]
+
+
+@pytest.mark.parametrize("width", [320, 360, 390])
+def test_no_column_of_the_account_s_tables_is_cut_on_a_phone(
+    tab: Page, live: Live, five_hours: PricingPlan, ada: User, width: int
+) -> None:
+    gift = live.give_and_pay(campaign_id=a_campaign(title="Clean water for the villages"), amount="1234.50", email=EMAIL)
+    started = live.post(
+        "/api/finances/api/purchase/initiate/", 201, {"plan_id": five_hours.pk}, token=live.log_in(EMAIL, PASSWORD)
+    )
+    confirm = f"/v1/payment_intents/{started['payment_intent_id']}/confirm"
+    live.sandbox.stripe("POST", confirm, payment_method="pm_card_visa", return_url=live.url)
+    live.flush()
+    hours.consume(student=ada, hundredths=150, session_reference="Algebra, second lesson", actor=ada)
+    live.sandbox.stripe("POST", "/v1/refunds", payment_intent=gift["payment_intent"]["id"], amount=1050)
+    live.flush()
+    tab.set_viewport_size({"width": width, "height": 740})
+    enter(tab, live)
+    for table in ("#purchases", "#sessions", "#gifts"):
+        expect(tab.locator(f"{table} tr")).to_have_count(1)
+
+    assert in_sight(tab, "#purchases tr", width) == [
+        ("what", "Five hours"),
+        ("number amount", "€75.00"),
+        ("when", shown_day(tab, "#purchases")),
+        ("number hours", "5"),
+        ("receipt", "Receipt"),
+        ("state", "Paid"),
+    ]
+    assert in_sight(tab, "#gifts tr", width) == [
+        ("what", "Clean water for the villages"),
+        ("number amount", "$1,234.50"),
+        ("when", shown_day(tab, "#gifts")),
+        ("receipt", "Receipt"),
+        ("state", "Partly given back: $10.50"),
+    ]
+    frames = tab.locator(".table-frame:visible")
+    assert frames.evaluate_all("all => all.map(frame => frame.scrollWidth - frame.clientWidth)") == [0, 0, 0, 0]
+
+
+def shown_day(tab: Page, table: str) -> str:
+    return tab.locator(f"{table} time").inner_text()
+
+
+def in_sight(tab: Page, row: str, width: int) -> list[tuple[str, str]]:
+    """The cells of the row that are wholly within the screen's width, as they are read: line by line, from the left."""
+    cells = tab.locator(f"{row} td").evaluate_all(
+        "all => all.map(cell => [cell.getBoundingClientRect(), cell.className, cell.innerText])"
+        "  .map(([box, name, text]) => [Math.round(box.top), box.left, box.right, name, text])"
+    )
+    return [(name, text) for _, left, right, name, text in sorted(cells) if 0 <= left < right <= width]
 
 
 def test_declined_card_is_told_and_another_one_pays(tab: Page, live: Live, five_hours: PricingPlan) -> None:

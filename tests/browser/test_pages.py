@@ -238,6 +238,18 @@ def test_reference_of_the_api_works_under_the_content_security_policy(tab: Page,
     assert complaints == []
 
 
+def test_reference_of_the_api_is_as_dark_as_the_reader_s_system(tab: Page) -> None:
+    def backgrounds() -> list[str]:
+        expect(tab.locator("#operations-donations-donations_create_checkout_session")).to_be_visible()
+        return [tab.locator(part).evaluate("part => getComputedStyle(part).backgroundColor") for part in ("html", "body")]
+
+    tab.emulate_media(color_scheme="dark")
+    tab.goto("/api/docs/")
+    assert backgrounds() == ["rgb(28, 32, 34)", "rgb(28, 32, 34)"]
+    tab.emulate_media(color_scheme="light")  # while the page is open
+    assert backgrounds() == ["rgba(0, 0, 0, 0)", "rgb(247, 245, 239)"]
+
+
 @pytest.mark.parametrize(
     ("path", "field", "button"),
     [

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from payments import stripe_gateway, webhook_endpoint
 from payments.following import handled_types
 from payments.models import StripeEvent
+from payments.webhook_endpoint import retire_by
 from tests.contract.recording_proxy import Recording, recording
 from tests.live import WEBHOOK_SECRET, Live
 
@@ -134,7 +137,32 @@ def test_rotation_makes_a_second_endpoint_beside_the_first_and_tells_what_to_do(
         run("--rotate", "--apply")
     assert (refused.value.returncode, len(at(live))) == (2, 2)
     status, checked = told("--check")
-    assert (status, [drift["mended_by"] for drift in checked["drift"]]) == (1, ["retire"])
+    assert (status, checked["drift"]) == (0, [])
+    assert f"A rotation is under way: {old['id']} delivers beside {new['id']} until" in checked["notes"][0]
+    assert f"  … {checked['notes'][0]}\n" in run("--check")[1]
+
+
+def test_a_rotation_that_is_not_ended_in_its_time_is_drift(live: Live, calls: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("--apply")
+    [old] = at(live)
+    run("--rotate", "--apply")
+    monkeypatch.setattr(webhook_endpoint, "ROTATION_TAKES", timedelta(days=-1000))  # the sandbox's clock may be ahead
+    status, checked = told("--check")
+    assert (status, checked["notes"]) == (1, [])
+    assert [(drift["mended_by"], drift["endpoint"]) for drift in checked["drift"]] == [("retire", old["id"])]
+
+
+def test_a_rotation_may_take_a_week_and_no_more_than_two_endpoints() -> None:
+    now = timezone.now()
+
+    def endpoints(age: timedelta, count: int) -> list[Any]:
+        return [{"id": f"we_{n}", "created": int((now - age).timestamp()) - n} for n in range(count)]
+
+    week = timedelta(days=7)
+    assert retire_by(endpoints(week - timedelta(minutes=1), 2)) is not None
+    assert retire_by(endpoints(week + timedelta(minutes=1), 2)) is None
+    assert retire_by(endpoints(timedelta(0), 1)) is None
+    assert retire_by(endpoints(timedelta(0), 3)) is None
 
 
 def test_the_older_endpoint_is_not_retired_before_an_event_proves_the_new_one(live: Live, calls: Recording) -> None:
@@ -149,7 +177,7 @@ def test_the_older_endpoint_is_not_retired_before_an_event_proves_the_new_one(li
         run("--retire", "--apply")
     assert len(at(live)) == 2
     status, text = run("--retire")
-    assert (status, len(at(live))) == (1, 2)
+    assert (status, len(at(live))) == (0, 2)
     assert "--retire --apply would delete we_" in text
     status, done = told("--retire", "--apply", "--force")
     assert (status, len(done["done"]), len(at(live))) == (0, 1, 1)

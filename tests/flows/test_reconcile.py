@@ -263,14 +263,31 @@ def test_the_place_is_kept_page_by_page(live: Live, monkeypatch: pytest.MonkeyPa
     assert nothing_differs(*reconcile("--apply"))
 
 
-def test_stripe_that_limits_our_rate_is_waited_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stripe_that_limits_our_rate_is_waited_for(
+    live: Live, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(stripe_gateway.time, "sleep", pauses.append)
     live.give_and_pay(campaign_id=a_campaign())
     live.sandbox.post("faults", status=429, count=3, path="/v1/events", should_retry=False)
     status, lines = reconcile()
     assert (status, len(pauses)) == (1, 3)
+    said = [f"Stripe limits our rate; trying again in {pause} s." for pause in pauses]
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("Stripe limits")] == said
     assert {line["step"] for line in lines[:-1]} == {"balance transactions"}
+
+
+def test_each_wait_for_a_stripe_that_fails_is_said_on_stderr(
+    live: Live, monkeypatch: pytest.MonkeyPatch, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(stripe_gateway.time, "sleep", pauses.append)
+    settings.STRIPE_MAX_NETWORK_RETRIES = 0
+    live.sandbox.post("faults", status=500, count=4, path="/v1/charges")
+    status, lines = reconcile()
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Stripe does")]
+    assert said == [f"Stripe does not answer; trying again in {pause} s." for pause in (1, 2, 4, 8)]
+    assert (pauses, status, lines[-1]["clean"]) == ([1, 2, 4, 8], 0, True)
 
 
 def test_stripe_that_stays_away_ends_the_run_with_2_and_the_next_goes_on(

@@ -78,7 +78,7 @@ def test_a_spend_is_given_back_once_by_a_form_that_is_sent_twice(finance: Client
 @pytest.mark.parametrize(
     ("amount", "why"),
     [
-        ("6.01", "Of this spend €6.00 can still be given back."),
+        ("6.01", "Of this spend €6.00 can still be given back, which is less than €6.01."),
         ("0", "The amount must be more than zero."),
         ("-1", "The amount must be more than zero."),
         ("1.005", "Amounts in EUR have at most 2 decimals."),

@@ -7,17 +7,18 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from backoffice.retention import RULES, Rule, apply, due
+from conventions.commands import OperatorCommand
 from payments.running import note_run
 
 USUAL_LIMIT = 200_000
 MOST = 1_000_000
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Shows which data has been kept long enough, by the periods in the environment (PAYLOADS_KEPT_DAYS, …); with --apply "
         "reduces or deletes it: amounts, transfers and the history of staff stay. Safe to interrupt and to run twice. Exit "

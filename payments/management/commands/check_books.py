@@ -7,16 +7,16 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from conventions.commands import OperatorCommand
 from payments.proving import check_books
 from payments.running import note_run
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Proves the books: transfers follow from facts, tallies from transfers, balances from both. Names every row that "
-        "breaks a rule. Reads only, but notes its result for the metrics. Exit status: 0 all true, 1 something is not.\n\n"
+        "breaks a rule. Reads only, but notes its result for the metrics. Exit status: 0 all true, "
+        "1 something is not, 2 it could not run.\n\n"
         "Example: manage.py check_books --json"
     )
 

@@ -8,21 +8,18 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from conventions.commands import COULD_NOT_RUN, OperatorCommand
 from conventions.snapshot import one_snapshot
 from payments.explaining import Check, Heading, Line, NothingKnown, Part, Rest, explain
 from payments.money import Money
 
-COULD_NOT_RUN = 2
 
-
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = """Opens a total, a payment or anything of Stripe's into its transfers, the Stripe objects that they record and
 the people who acted, and checks the sums on the way. Of an organization or a wallet: what may be spent, is held and is
 owed. Reads only.
 
-Exit status: 0 every sum holds, 1 one does not, 2 nothing has that name.
+Exit status: 0 every sum holds, 1 one does not, 2 nothing has that name, or it could not run.
 
 Examples:
   manage.py explain clean-water                a campaign, by slug or id

@@ -9,17 +9,16 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
+from conventions.commands import COULD_NOT_RUN, OperatorCommand
 from conventions.errors import DomainError
 from payments.reconciliation.running import Finding, Result, Run
 from payments.reconciliation.windows import NotAMoment, read_window
 from payments.running import note_run
 
 MARKS = {"found": "✗", "mended": "✓", "failed": "✗", "left": "…"}
-COULD_NOT_RUN = 2
 
 
 def _grace() -> str:
@@ -27,13 +26,14 @@ def _grace() -> str:
     return f"{settings.PARKED_AFTER_S // 60}m"
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = """Compares everything that Stripe lists for a window of time with our books: events that never arrived,
 sessions, intents, charges, refunds, disputes, balance transactions (their fees and conversions), payouts. Says what
 differs and what would mend it; with --apply mends it through the path that webhooks take.
 
 Reads only unless --apply. An interrupted or stopped --apply goes on where it was when started again with the same window.
-Exit status: 0 nothing differs, 1 something differs or differed, 2 Stripe could not be asked.
+Exit status: 0 nothing differs, 1 something differs or differed, 2 it could not run: Stripe or the
+database could not be asked.
 
 Examples:
   manage.py reconcile                                  the last 30 days, changes nothing
@@ -66,7 +66,11 @@ Examples:
                 bar.set_description(step, refresh=False)
                 bar.update(count)
 
-            run = Run(window, apply=options["apply"], limit=max(0, options["limit"]), on_page=on_page)
+            def on_pause(why: str) -> None:
+                with bar.external_write_mode(file=sys.stderr):
+                    self.stderr.write(f"{why}.", self.style.WARNING)
+
+            run = Run(window, apply=options["apply"], limit=max(0, options["limit"]), on_page=on_page, on_pause=on_pause)
             if not options["json"]:
                 self._introduce(run.result)
             group = ""

@@ -8,19 +8,20 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 from tqdm import tqdm
 
+from conventions.commands import OperatorCommand
 from payments.models import StripeEvent
 from payments.replaying import CHUNK, MOST, Replayed, RowChange, preview, replay
 
 USUAL_LIMIT = 1000
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Shows which rows would change if stored events were applied again, through the one settlement path; with --apply "
         "does it. Safe to interrupt and to run twice: an event that is applied changes nothing. Exit status: 0 nothing "
@@ -36,11 +37,14 @@ class Command(BaseCommand):
         parser.add_argument("--until", metavar="TIME", help="received before this date or time")
         parser.add_argument("--limit", type=int, default=USUAL_LIMIT, help=f"at most so many, the oldest first ({USUAL_LIMIT})")
         parser.add_argument("--apply", action="store_true", help="do it; without it nothing is changed")
+        parser.add_argument("--dry-run", action="store_true", help="only show it, as without --apply")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 < options["limit"] <= MOST:
             raise CommandError(f"--limit must be 1 to {MOST}.", returncode=2)
+        if options["dry_run"] and options["apply"]:
+            raise CommandError("--dry-run changes nothing: leave --apply out.", returncode=2)
         chosen = self._chosen(options)
         ids = list(chosen.order_by("received_at", "pk").values_list("pk", flat=True)[: options["limit"]])
         missing = sorted(set(options["id"]) - set(StripeEvent.objects.filter(pk__in=options["id"]).values_list("pk", flat=True)))

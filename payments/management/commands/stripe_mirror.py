@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from conventions.commands import OperatorCommand
 from conventions.errors import DomainError
 from payments import mirror, stripe_gateway
 from payments.models import MirrorCursor, MirrorGap
@@ -25,7 +26,7 @@ PAGE_MAY_TAKE = timedelta(minutes=4)  # less than the lease
 WAIT_FOR_LEASE_S = 60
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Writes Stripe's objects into dj-stripe's tables, a list at a time from the newest object on. It goes on where the "
         "last run stopped, so interrupting it loses nothing; --again starts anew. What happens later is mirrored by the "

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from conventions.commands import OperatorCommand
 from conventions.errors import DomainError
 from payments import webhook_endpoint
 from payments.webhook_endpoint import CREATE, RETIRE, ROTATE, UPDATE, Drift, Json
@@ -23,11 +24,12 @@ MENDED_BY = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Compares the webhook endpoint at Stripe with what it must be: its address, exactly the events that are handled, the "
-        "pinned API version. Changes nothing without --apply. Exit status: 0 all as it must be, or done; 1 it is not; "
-        "2 could not run.\n\nExample: manage.py stripe_setup --apply"
+        "pinned API version. Changes nothing without --apply. Exit status: 0 all as it must be (a rotation may take "
+        f"{webhook_endpoint.ROTATION_TAKES.days} days), or done; 1 it is not; 2 it could not run.\n\n"
+        "Example: manage.py stripe_setup --apply"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -54,12 +56,12 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(str(error), returncode=2) from error
         drift = webhook_endpoint.find_drift(endpoints, url)
-        told |= {"endpoints": [e["id"] for e in endpoints], "drift": [asdict(d) for d in drift]}
+        told |= {"endpoints": [e["id"] for e in endpoints], "drift": [asdict(d) for d in drift], "notes": _notes(endpoints)}
         if options["json"]:
             self.stdout.write(json.dumps(told))
         else:
             self._say(told, drift, options)
-        if [d for d in drift if not (options["apply"] and options["rotate"] and d.mended_by == RETIRE)]:
+        if drift:
             sys.exit(1)
 
     def _do(self, url: str, options: dict[str, Any], told: Json) -> None:
@@ -96,7 +98,18 @@ class Command(BaseCommand):
             self.stdout.write(f"--retire --apply would delete {older}.")
         elif any(done.startswith("deleted") for done in told["done"]):
             self.stdout.write("Now take the old secret out of STRIPE_WEBHOOK_SECRET and restart all web processes.")
+        for note in told["notes"]:
+            self.stdout.write(f"  … {note}")
         for one in drift:
             self.stdout.write(f"  ✗ {one.what} {MENDED_BY[one.mended_by]}.")
         if not drift:
             self.stdout.write(self.style.SUCCESS(f"{told['endpoints'][0]} is as it must be: {told['url']}"))
+
+
+def _notes(endpoints: list[Json]) -> list[str]:
+    """What is as it should be for now."""
+    if (due := webhook_endpoint.retire_by(endpoints)) is None:
+        return []
+    newest, older = endpoints
+    under_way = f"A rotation is under way: {older['id']} delivers beside {newest['id']}"
+    return [f"{under_way} until stripe_setup --retire --apply deletes it, by {due:%Y-%m-%d} at the latest."]

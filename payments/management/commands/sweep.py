@@ -11,19 +11,19 @@ from argparse import ArgumentParser
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from conventions.commands import OperatorCommand
 from payments.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Applies failed and parked events that are due, closes sessions that ended, sends refunds and receipts that were "
         "left behind, tells staff what is dead. Safe to run twice and to interrupt. Exit status: 0 done, 1 something in "
-        "it failed (the log says what; the rest was done).\n\nExample: manage.py sweep --every 60"
+        "it failed (the log says what; the rest was done), 2 it could not run.\n\nExample: manage.py sweep --every 60"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from conventions.commands import COULD_NOT_RUN
 from payments.explaining import Check
-from payments.management.commands.explain import COULD_NOT_RUN
 from payments.management.commands.explain import Command as Explain
 from pricing.explaining_hours import HourPart, HoursCheck, Moved, Unshown, explain_hours
 from pricing.hour_amounts import hours_text
@@ -20,7 +20,7 @@ class Command(Explain):
     help = """Opens a student's hours into lots, movements, sessions, purchases, payments and transfers, and checks the sums on
 the way. Reads only.
 
-Exit status: 0 every sum holds, 1 one does not, 2 there is no such student.
+Exit status: 0 every sum holds, 1 one does not, 2 there is no such student, or it could not run.
 
 Examples:
   manage.py explain_hours ada@example.org

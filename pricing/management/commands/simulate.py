@@ -7,22 +7,21 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import CommandError
 from django.utils import timezone
 
+from conventions.commands import COULD_NOT_RUN, OperatorCommand
 from pricing.hour_amounts import hours_text
 from pricing.simulating import MOST_DAYS, Step, not_foreseen, simulate
 from pricing.students import student_named
 
-COULD_NOT_RUN = 2
 
-
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = f"""Shows what time will do to a student's hours: expiries, renewals of running subscriptions, and what is left
 after each. The real operations run ahead of the clock in a transaction that is rolled back: nothing is changed, no mail is
 sent and Stripe is not called. At most {MOST_DAYS} days.
 
-Exit status: 0 shown, 2 there is no such student.
+Exit status: 0 shown, 2 there is no such student, or it could not run.
 
 Examples:
   manage.py simulate --student ada@example.org
@@ -33,15 +32,17 @@ Examples:
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--student", required=True, help="an e-mail address or an id (user_…)")
-        parser.add_argument("--days", type=int, default=400, help="how far to look ahead (default 400)")
+        parser.add_argument("--days", type=int, default=400, help=f"how far to look ahead: 0 to {MOST_DAYS} (default 400)")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 <= options["days"] <= MOST_DAYS:
+            raise CommandError(f"--days must be 0 to {MOST_DAYS}, not {options['days']}.", returncode=COULD_NOT_RUN)
         student = student_named(options["student"])
         if student is None:
             self.stderr.write(self.style.ERROR(f"Nobody here is called {options['student']!r}. Give a whole address or id."))
             sys.exit(COULD_NOT_RUN)
-        steps = simulate(student, now=timezone.now(), days=max(0, options["days"]))
+        steps = simulate(student, now=timezone.now(), days=options["days"])
         notes = not_foreseen(student)
         if options["json"]:
             body = {"student": student.pk, "steps": [_as_json(step) for step in steps], "not_foreseen": notes}
