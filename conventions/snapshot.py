@@ -31,6 +31,7 @@ def _read_only() -> Iterator[None]:
         return
     # SQLite: our transactions take the writer's lock as they begin, which one that only reads must not.
     sqlite: Any = connection
+    sqlite.ensure_connection()  # it learns its mode by connecting, and this may be the first use in its thread
     usual = sqlite.transaction_mode
     sqlite.transaction_mode = "DEFERRED"
     try:

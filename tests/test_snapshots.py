@@ -92,3 +92,11 @@ def test_a_snapshot_does_not_take_the_lock_of_sqlites_one_writer() -> None:
         Donation.objects.count()
     assert queries.captured_queries[0]["sql"] == "BEGIN DEFERRED"
     assert database.transaction_mode == usual
+
+
+def test_a_snapshot_may_be_the_first_thing_that_a_connection_is_used_for(elsewhere: Callable[[Callable[[], Any]], Any]) -> None:
+    def look() -> int:
+        with one_snapshot():
+            return Donation.objects.count()
+
+    assert elsewhere(look) == 0
